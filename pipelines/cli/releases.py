@@ -1,0 +1,77 @@
+"""`minerals release` and `query`: what was published, and answers from it."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pipelines.cli.output import Json, show_json, show_table
+from pipelines.settings import Settings
+
+app = typer.Typer(no_args_is_help=True, help="Published releases.")
+Number = Annotated[int | None, typer.Argument(help="Number of the release; the newest if none is given.")]
+
+
+def add_to(root: typer.Typer) -> None:
+    """Add `query` to the command line."""
+    root.command("query")(query)
+
+
+@app.command("build")
+def build(json: Json = False) -> None:
+    """Cut a release from the accepted share of every feed, if anything changed."""
+    from pipelines import flow  # heavy: the whole line
+
+    told = flow.release(Settings.from_environment())
+    show_json(told) if json else typer.echo(told["said"])
+
+
+@app.command("list")
+def list_releases(json: Json = False) -> None:
+    """List the releases, newest first."""
+    from pipelines.flow.status import releases  # heavy: the release store
+
+    rows = releases(Settings.from_environment())
+    show_json(rows) if json else show_table("Releases", rows, ["number", "committed_at", "rows", "content_hash"])
+
+
+@app.command("show")
+def show(number: Number = None, json: Json = False) -> None:
+    """Show a release: its datasets, feeds and ledger."""
+    from pipelines.flow.status import release_shown  # heavy: the release store
+
+    told = release_shown(Settings.from_environment(), number)
+    if json:
+        show_json(told["manifest"])
+        return
+    typer.echo(f"Release {told['number']} in {told['folder']}\ncontent {told['manifest']['content_hash']}")
+    show_table("Datasets", told["datasets"], ["dataset", "rows", "files", "bytes"])
+    show_table("Feeds", told["feeds"], ["feed", "state", "delivery", "rows"])
+
+
+@app.command("verify")
+def verify(number: Number = None) -> None:
+    """Check every file of a release against its checksums."""
+    from pipelines.flow.status import verified  # heavy: the release store
+
+    typer.echo(verified(Settings.from_environment(), number))
+
+
+def query(
+    sql: Annotated[str, typer.Argument(help="One SELECT over the datasets of the release.")],
+    release: Annotated[int | None, typer.Option(help="Number of the release; the newest if none is given.")] = None,
+    limit: Annotated[int, typer.Option(help="Print at most so many rows.")] = 50,
+    json: Json = False,
+) -> None:
+    """Answer one SQL SELECT from a release."""
+    from pipelines.flow.status import release_folder  # heavy: the release store
+    from pipelines.query import query as ask  # heavy: DuckDB
+
+    found = ask(sql, Path(release_folder(Settings.from_environment(), release)))
+    rows = found.slice(0, limit).to_pylist()
+    if json:
+        show_json(rows)
+        return
+    show_table("", rows, found.column_names)
+    if found.num_rows > limit:
+        typer.echo(f"... {found.num_rows - limit} more rows; raise --limit to see them")

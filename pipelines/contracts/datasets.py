@@ -1,0 +1,198 @@
+"""A dataset's contract: its columns, their meaning, and the rules that follow from them."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from pydantic import Field as Option
+
+from pipelines.contracts.model import Model
+
+Scalar = str | int | float | bool
+
+
+class Constraints(Model):
+    """What a column's values must be, in the words of Frictionless Table Schema."""
+
+    required: bool = False
+    unique: bool = False
+    minimum: float | None = None
+    maximum: float | None = None
+    pattern: str | None = None
+    enum: tuple[str, ...] | None = None
+    min_length: int | None = Option(None, alias="minLength")
+    max_length: int | None = Option(None, alias="maxLength")
+
+
+class Field(Model):
+    """One column of a dataset."""
+
+    name: str
+    type: Literal["string", "number", "integer", "boolean", "date", "list", "geometry"]
+    description: str
+    unit: str | None = None
+    vocabulary: str | None = None
+    tier: Literal["open", "partner", "restricted"] = "open"
+    personal: bool = False
+    repeats: bool = False
+    """Values come from a small set, so that dictionary encoding pays."""
+    constraints: Constraints = Constraints()
+    plausible: Constraints = Constraints()
+    """Like constraints, but a breach is a warning and the row stands."""
+    text_of: str | None = None
+    """This column keeps another column's text as received."""
+    unit_of: str | None = None
+    qualifier_of: str | None = None
+    limit_of: str | None = None
+    converted_from: str | None = None
+    """This column is another one's value in this column's unit."""
+    element_of: str | None = None
+    """This column is about the element in another column's compound: its symbol, or its share of the value."""
+    hint: str | None = None
+
+
+class Reference(Model):
+    """Where a foreign key points."""
+
+    resource: str
+    fields: tuple[str, ...] = ("record_id",)
+
+
+class ForeignKey(Model):
+    """Columns that must name a record of another dataset, where the same feed fills that dataset."""
+
+    fields: tuple[str, ...]
+    reference: Reference
+
+
+class Order(Model):
+    """Two columns of which the first may not exceed the second."""
+
+    first: str
+    second: str
+    severity: Literal["error", "warning"] = "error"
+    hint: str = ""
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One row rule derived from a contract: the same rule for the masks and for Great Expectations."""
+
+    id: str
+    dataset: str
+    column: str
+    kind: str
+    severity: str
+    value: object = None
+    other: str | None = None
+    hint: str = ""
+
+
+class Dataset(Model):
+    """One harmonised product, its grain and its columns with the shared groups expanded."""
+
+    name: str
+    title: str
+    description: str
+    grain: str
+    version: str
+    shared: tuple[str, ...]
+    primary_key: tuple[str, ...] = Option(("record_id",), alias="primaryKey")
+    foreign_keys: tuple[ForeignKey, ...] = Option((), alias="foreignKeys")
+    order: tuple[Order, ...] = ()
+    fields: tuple[Field, ...]
+
+    @property
+    def geometry(self) -> bool:
+        """Whether a record has a position."""
+        return any(field.type == "geometry" for field in self.fields)
+
+    def field(self, name: str) -> Field:
+        """Give one column by name; KeyError if the contract has none."""
+        for field in self.fields:
+            if field.name == name:
+                return field
+        raise KeyError(name)
+
+    def names(self) -> tuple[str, ...]:
+        """Give the column names in published order."""
+        return tuple(field.name for field in self.fields)
+
+    def companion(self, relation: str, column: str) -> Field | None:
+        """Give the column that keeps another's text, unit, qualifier or limit, if the contract has one."""
+        return next((field for field in self.fields if getattr(field, relation) == column), None)
+
+    def rules(self) -> tuple[Rule, ...]:
+        """Derive the rules of one row, and of the table's keys, from the contract."""
+        return tuple(self._column_rules()) + tuple(self._order_rules()) + tuple(self._key_rules())
+
+    def _column_rules(self) -> Iterator[Rule]:
+        for field in self.fields:
+            for severity, wanted in (("error", field.constraints), ("warning", field.plausible)):
+                yield from _constraint_rules(self.name, field, severity, wanted)
+            if field.vocabulary:
+                yield Rule(
+                    id=f"{self.name}.{field.name}.vocabulary",
+                    dataset=self.name,
+                    column=field.name,
+                    kind="vocabulary",
+                    severity="error",
+                    value=field.vocabulary,
+                    hint=f"use a code of schemas/vocabularies/{field.vocabulary}.csv",
+                )
+
+    def _order_rules(self) -> Iterator[Rule]:
+        for pair in self.order:
+            yield Rule(
+                id=f"{self.name}.{pair.first}.order",
+                dataset=self.name,
+                column=pair.first,
+                kind="order",
+                severity=pair.severity,
+                other=pair.second,
+                hint=pair.hint or f"{pair.first} must not exceed {pair.second}",
+            )
+
+    def _key_rules(self) -> Iterator[Rule]:
+        for key in self.foreign_keys:
+            yield Rule(
+                id=f"{self.name}.{key.fields[0]}.foreign_key",
+                dataset=self.name,
+                column=key.fields[0],
+                kind="foreign_key",
+                severity="error",
+                value=key.reference.resource,
+                hint=f"the {key.reference.resource} it belongs to is missing or was quarantined itself",
+            )
+
+
+def _constraint_rules(dataset: str, field: Field, severity: str, wanted: Constraints) -> Iterator[Rule]:
+    for kind in ("required", "unique", "minimum", "maximum", "pattern", "enum", "min_length", "max_length"):
+        value = getattr(wanted, kind)
+        if value is None or value is False:
+            continue
+        suffix = "" if severity == "error" else ".plausible"
+        yield Rule(
+            id=f"{dataset}.{field.name}.{kind}{suffix}",
+            dataset=dataset,
+            column=field.name,
+            kind=kind,
+            severity=severity,
+            value=value,
+            hint=field.hint or _constraint_hint(field, kind, value),
+        )
+
+
+def _constraint_hint(field: Field, kind: str, value: object) -> str:
+    unit = f" {field.unit}" if field.unit else ""
+    words = {
+        "required": f"give {field.name} on every row",
+        "unique": f"{field.name} must name one record only",
+        "minimum": f"{field.name} must be at least {value}{unit}",
+        "maximum": f"{field.name} must be at most {value}{unit}",
+        "pattern": f"{field.name} must match {value}",
+        "enum": f"{field.name} must be one of {value}",
+        "min_length": f"{field.name} must have at least {value} characters",
+        "max_length": f"{field.name} must have at most {value} characters",
+    }
+    return words[kind]

@@ -1,0 +1,215 @@
+"""A feed: one declared source of one partner, and how its rows become records."""
+
+from typing import Any, Literal
+
+from pydantic import Field as Option
+from pydantic import field_validator, model_validator
+
+from pipelines.contracts.datasets import Scalar
+from pipelines.contracts.model import Model
+
+Severity = Literal["error", "warning", "info"]
+
+
+class Table(Model):
+    """One table that the partner delivers: where it lies and how it is opened."""
+
+    connector: str = "drop"
+    path: str | None = None
+    """Path under the drop root, for the connector `drop`."""
+    url: str | None = None
+    """Address, for the connector `http`."""
+    parts: tuple[str, ...] = ()
+    """Sibling files that belong to it, as the .dbf, .shx and .prj of a shapefile."""
+    reader: str
+    options: dict[str, Any] = {}
+
+    @model_validator(mode="after")
+    def _has_a_place(self) -> "Table":
+        if (self.path is None) == (self.url is None):
+            raise ValueError("give either path or url")
+        return self
+
+    @property
+    def file(self) -> str:
+        """Name of the table's main file, as the partner calls it."""
+        return (self.path or self.url or "").rstrip("/").rsplit("/", 1)[-1]
+
+
+class Key(Model):
+    """What names a record: the authority, its register, and the source's own key."""
+
+    authority: str
+    register_: str = Option(alias="register")
+    columns: tuple[str, ...]
+    stability: Literal["source-key", "composite", "position-and-content"] = "source-key"
+
+
+class Column(Model):
+    """How one harmonised column is filled from the partner's columns."""
+
+    source: str | None = Option(None, alias="from")
+    const: Scalar | None = None
+    codes: dict[str, str] = {}
+    """Partner's spelling to our code, for this feed only; general ones go into the vocabulary."""
+    split: str | None = None
+    """Regular expression between the terms of a list."""
+    unit: str | None = None
+    unit_from: str | None = None
+    units: dict[str, str] = {}
+    """Partner's unit spelling to our unit code, for this feed only."""
+    format: tuple[str, ...] = ()
+    """Date layouts in strptime's words, tried in order."""
+    nulls: tuple[str, ...] = ()
+    """Words by which the partner says that there is no value."""
+    encoding: str = "plain"
+    """How results beyond detection limits are written: a name of the detection-limit encodings."""
+    decimal: str = "."
+    sentinel: float | None = None
+    key: tuple[str, ...] = ()
+    """Columns that make up another record's key, for a reference."""
+    of: str | None = None
+    """The dataset of this feed whose key the reference uses."""
+    authority: str | None = None
+    register_: str | None = Option(None, alias="register")
+
+    @model_validator(mode="after")
+    def _has_one_origin(self) -> "Column":
+        origins = [self.source is not None, self.const is not None, bool(self.key)]
+        if sum(origins) != 1:
+            raise ValueError("give exactly one of from, const or key")
+        return self
+
+
+class SourceCrs(Model):
+    """A coordinate reference system named by a column."""
+
+    source: str = Option(alias="from")
+    codes: dict[str, str]
+
+
+class Corners(Model):
+    """A polygon given as parallel lists of corner coordinates."""
+
+    x: str
+    y: str
+    check_x: str | None = None
+    """The same corners in degrees, minutes and seconds, to compare with."""
+    check_y: str | None = None
+
+
+class Position(Model):
+    """Where a record is, in the partner's own coordinates."""
+
+    x: str | None = None
+    y: str | None = None
+    z: str | None = None
+    corners: Corners | None = None
+    geometry: str | None = None
+    """Column of the reader that holds the shape as WKB."""
+    crs: str | SourceCrs
+    crs_basis: Literal["stated", "assumed"] = "stated"
+    crs_reason: str | None = None
+    """Why this system is assumed, where the partner states none."""
+    uncertainty_m: float | None = None
+    uncertainty_from: str | None = None
+    area: tuple[float, float, float, float] | None = None
+    """West, south, east and north in degrees, within which this feed's records may lie."""
+    area_severity: Literal["error", "warning"] = "error"
+    elevation_datum: str | None = None
+    elevation_kind: Literal["orthometric", "ellipsoidal", "mine-level", "unknown"] | None = None
+    required: bool = True
+
+    @model_validator(mode="after")
+    def _has_one_shape(self) -> "Position":
+        if sum([self.x is not None and self.y is not None, self.corners is not None, self.geometry is not None]) != 1:
+            raise ValueError("give x and y, or corners, or geometry")
+        if self.crs_basis == "assumed" and not self.crs_reason:
+            raise ValueError("an assumed crs needs a crs_reason")
+        return self
+
+
+class Filter(Model):
+    """Rows that are left out on purpose, with the reason that the ledger shows."""
+
+    where: str
+    reason: str
+
+
+class Check(Model):
+    """A finding that only this feed's owner can describe, as an SQL condition over the shaped rows."""
+
+    rule: str
+    where: str
+    severity: Severity = "warning"
+    column: str | None = None
+    hint: str
+
+
+class DatasetMapping(Model):
+    """How the feed's tables become the rows of one dataset."""
+
+    main: str | None = None
+    """The table whose row a record is named after; the only table where there is one."""
+    select: str | None = None
+    """One SQL SELECT over the tables, when rows must be joined, unpivoted or exploded first."""
+    key: Key
+    columns: dict[str, Column] = {}
+    position: Position | None = None
+    filters: tuple[Filter, ...] = ()
+    checks: tuple[Check, ...] = ()
+
+    @field_validator("columns", mode="before")
+    @classmethod
+    def _shorthand(cls, columns: dict[str, Any]) -> dict[str, Any]:
+        return {name: {"from": value} if isinstance(value, str) else value for name, value in columns.items()}
+
+
+class Rights(Model):
+    """On what ground the data may be used."""
+
+    basis: Literal["licence", "agreement", "statute"]
+    document: str
+    licence: str = "LicenseRef-not-stated"
+    tier: Literal["open", "partner", "restricted"] = "open"
+    attribution: str | None = None
+
+
+class Note(Model):
+    """Something that was settled about this feed and that its readers should know."""
+
+    rule: str
+    severity: Severity = "info"
+    text: str
+    column: str | None = None
+
+
+class Feed(Model):
+    """One declared source of one partner."""
+
+    feed: str
+    title: str
+    partner: str
+    description: str
+    owner: str
+    homepage: str | None = None
+    schedule: str
+    cadence: str
+    delivery_mode: Literal["snapshot", "delta", "append", "correction"] = "snapshot"
+    tags: tuple[str, ...] = ()
+    tables: dict[str, Table]
+    rights: Rights
+    notes: tuple[Note, ...] = ()
+    unused: dict[str, tuple[str, ...]] = {}
+    """Per table, the partner's columns that are known and not mapped."""
+    datasets: dict[str, DatasetMapping]
+    fingerprint: str = ""
+
+    @property
+    def id(self) -> str:
+        """Name of the feed, which is its file's."""
+        return self.feed
+
+    def main_table(self, dataset: str) -> str:
+        """Name of the table that a dataset's records come from."""
+        return self.datasets[dataset].main or next(iter(self.tables))

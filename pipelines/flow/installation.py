@@ -1,0 +1,64 @@
+"""What every part of the flow asks of an installation: its catalogue, its schemas, and the identity of its code."""
+
+import hashlib
+from datetime import UTC, datetime
+from functools import cache
+
+from pipelines.catalogue import Catalogue, open_catalogue
+from pipelines.catalogue.facts import DeliveryFile
+from pipelines.contracts import Feed, Schemas, load_datasets, load_feed
+from pipelines.errors import ContractError
+from pipelines.deliveries import Delivery
+from pipelines.settings import PROJECT, Settings
+
+
+def catalogue_of(settings: Settings) -> Catalogue:
+    """Open an installation's catalogue, making it where there is none."""
+    settings.home.mkdir(parents=True, exist_ok=True)
+    return open_catalogue(settings.catalogue_url)
+
+
+def schemas_of(feed_id: str, settings: Settings) -> Schemas:
+    """Load the contracts and one feed; the mistakes of other feeds do not matter to it.
+
+    Raises
+    ------
+    ContractError
+        If there is no such feed, naming those that there are, or if it is wrong.
+    """
+    path = settings.schemas / "feeds" / f"{feed_id}.yml"
+    if not path.is_file():
+        known = sorted(file.stem for file in (settings.schemas / "feeds").glob("*.yml"))
+        raise ContractError(f"no feed {feed_id!r}; known: {', '.join(known)}")
+    datasets = load_datasets(settings.schemas)
+    return Schemas(datasets, {feed_id: load_feed(path, datasets)}, settings.schemas / "vocabularies")
+
+
+def find_feed(feed_id: str, settings: Settings) -> Feed:
+    """Load one feed."""
+    return schemas_of(feed_id, settings).feeds[feed_id]
+
+
+def keep_delivery(catalogue: Catalogue, feed: Feed, delivery: Delivery, corrects: str | None = None) -> None:
+    """Tell the catalogue what was received."""
+    catalogue.add_delivery(
+        feed.id,
+        delivery.id,
+        partner=feed.partner,
+        received_at=datetime.now(UTC),
+        mode="correction" if corrects else feed.delivery_mode,
+        folder=str(delivery.folder),
+        files=[DeliveryFile(file.name, file.table, file.sha256, file.size) for file in delivery.files],
+        corrects=corrects,
+    )
+
+
+def run_fingerprint(feed: Feed) -> str:
+    """Digest of everything but the delivery that decides what becomes of it: mapping, contracts, terms and code."""
+    return hashlib.sha256(f"{feed.fingerprint}:{_code_digest()}".encode()).hexdigest()
+
+
+@cache
+def _code_digest() -> str:
+    files = sorted((PROJECT / "pipelines").rglob("*.py"))
+    return hashlib.sha256(b"".join(hashlib.sha256(file.read_bytes()).digest() for file in files)).hexdigest()

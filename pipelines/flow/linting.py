@@ -1,0 +1,86 @@
+"""Looks behind the words of the schemas: that every vocabulary, unit, reader, system and schedule they name exists."""
+
+import re
+from collections.abc import Iterator
+
+from pipelines import chemistry, geodesy, terms, units
+from pipelines.connectors import CONNECTORS
+from pipelines.contracts import Feed, Table, load_datasets
+from pipelines.contracts.feeds import Column
+from pipelines.errors import MineralsError
+from pipelines.harmonise.position import crs_codes
+from pipelines.read import reader_options
+from pipelines.readers import check_options
+from pipelines.settings import Settings
+
+CRON = re.compile(r"^(\S+\s+){4}\S+$|^@\w+$")
+
+
+def lint_schemas(settings: Settings, feeds: list[Feed]) -> list[str]:
+    """List what the schemas name and nothing provides, one line each."""
+    errors = [f"{name}: {problem}" for name, problem in _dataset_problems(settings)]
+    for feed in feeds:
+        errors += [f"{feed.id}.yml: {problem}" for problem in _feed_problems(feed, settings)]
+    return errors
+
+
+def _dataset_problems(settings: Settings) -> Iterator[tuple[str, str]]:
+    for dataset in load_datasets(settings.schemas).values():
+        names = dataset.names()
+        for field in dataset.fields:
+            if field.vocabulary and not (settings.schemas / "vocabularies" / f"{field.vocabulary}.csv").is_file():
+                yield f"{dataset.name}.yml", f"{field.name}: no vocabulary {field.vocabulary!r}"
+            for other in (field.text_of, field.unit_of, field.qualifier_of, field.limit_of, field.converted_from, field.element_of):
+                if other is not None and other not in names:
+                    yield f"{dataset.name}.yml", f"{field.name}: no column {other!r}"
+
+
+def _feed_problems(feed: Feed, settings: Settings) -> Iterator[str]:
+    if not CRON.match(feed.schedule):
+        yield f"schedule {feed.schedule!r} is no cron expression"
+    licences = terms.load_vocabulary(settings.schemas / "vocabularies" / "licence.csv")
+    if feed.rights.licence not in licences.codes:
+        yield f"licence {feed.rights.licence!r} is not known: {terms.hint(licences, feed.rights.licence)}"
+    for name, table in feed.tables.items():
+        yield from (f"table {name}: {problem}" for problem in _table_problems(table))
+    datasets = load_datasets(settings.schemas)
+    for name, mapping in feed.datasets.items():
+        for column, how in mapping.columns.items():
+            word = datasets[name].field(column).vocabulary
+            yield from (f"{name}.{column}: {problem}" for problem in _column_problems(how, word, settings))
+        if mapping.position is not None:
+            for code in crs_codes(mapping.position):
+                try:
+                    geodesy.operation(code, mapping.position.area)
+                except MineralsError as error:
+                    yield f"{name}.position: {error}"
+
+
+def _table_problems(table: Table) -> Iterator[str]:
+    if table.connector not in CONNECTORS:
+        yield f"no connector {table.connector!r}; known: {', '.join(sorted(CONNECTORS))}"
+    try:
+        check_options(table.reader, reader_options(table))
+    except MineralsError as error:
+        yield str(error)
+
+
+def _column_problems(column: Column, vocabulary: str | None, settings: Settings) -> Iterator[str]:
+    known = set(terms.load_vocabulary(settings.schemas / "vocabularies" / "unit.csv").codes)
+    for unit in (column.unit, *column.units.values()):
+        if unit is None:
+            continue
+        if unit not in known:
+            yield f"no unit {unit!r}"
+            continue
+        try:
+            units.dimension(unit)
+        except MineralsError as error:
+            yield str(error)
+    if column.encoding not in chemistry.ENCODINGS:
+        yield f"no encoding {column.encoding!r}; known: {', '.join(sorted(chemistry.ENCODINGS))}"
+    path = settings.schemas / "vocabularies" / f"{vocabulary}.csv"
+    if vocabulary and path.is_file():
+        codes = terms.load_vocabulary(path).codes
+        const = [str(column.const)] if column.const is not None else []
+        yield from (f"no code {code!r} in {vocabulary}.csv" for code in [*column.codes.values(), *const] if code not in codes)

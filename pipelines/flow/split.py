@@ -1,0 +1,232 @@
+"""Streams one dataset of a delivery through harmonise and validate, into accepted, quarantined and reported rows."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from pipelines.contracts import Rule
+from pipelines.findings import ISSUE_SCHEMA, Finding, RuleCounts, error_mask, issue_table, rule_lists
+from pipelines.flow.duplicates import Identities, settle
+from pipelines.flow.sources import Held, SourceUse, write_quarantine
+from pipelines.harmonise import Plan, RawTable, harmonise, shape
+from pipelines.validate import foreign_keys, validate
+
+
+@dataclass
+class Outcome:
+    """What became of one dataset's shaped rows."""
+
+    shaped: int = 0
+    accepted: int = 0
+    quarantined: int = 0
+    duplicates: int = 0
+    filtered: int = 0
+    counts: RuleCounts = field(default_factory=RuleCounts)
+    heard: dict[str, Finding] = field(default_factory=dict)
+    nulls: dict[str, int] = field(default_factory=dict)
+    extent: list[float] | None = None
+
+    def hear(self, findings: list[Finding]) -> None:
+        """Remember severity, column and hint of every rule, and the first hint that says something."""
+        for finding in findings:
+            known = self.heard.get(finding.rule)
+            if known is None or (not known.hint and finding.hint):
+                self.heard[finding.rule] = Finding(
+                    finding.rule, finding.severity, finding.column, finding.mask.slice(0, 0), None, finding.hint
+                )
+
+    def measure(self, batch: pa.RecordBatch) -> None:
+        """Add a batch of accepted rows to the figures."""
+        self.accepted += batch.num_rows
+        for name, column in zip(batch.schema.names, batch.columns, strict=True):
+            self.nulls[name] = self.nulls.get(name, 0) + column.null_count
+        if "longitude" in batch.schema.names and batch.num_rows:
+            self._widen(pc.min_max(batch.column("longitude")).as_py(), pc.min_max(batch.column("latitude")).as_py())
+
+    def _widen(self, lon: dict[str, float | None], lat: dict[str, float | None]) -> None:
+        if lon["min"] is None or lat["min"] is None:
+            return
+        here = [lon["min"], lat["min"], lon["max"], lat["max"]]
+        old = self.extent or here
+        self.extent = [min(old[0], here[0]), min(old[1], here[1]), max(old[2], here[2]), max(old[3], here[3])]  # type: ignore[type-var]
+
+    def as_record(self, rules: tuple[Rule, ...]) -> dict[str, object]:
+        """Give the ledger, the count of every rule, and the figures, as run.json keeps them."""
+        contract = {rule.id for rule in rules}
+        rows = self.counts.rows(rules)
+        for rule, finding in sorted(self.heard.items()):
+            if rule not in contract:
+                rows.append(
+                    {
+                        "rule": rule,
+                        "severity": finding.severity,
+                        "column": finding.column or "",
+                        "evaluated": self.shaped,
+                        "failed": self.counts.failed.get(rule, 0),
+                        "hint": finding.hint,
+                    }
+                )
+        whole = max(self.accepted, 1)
+        unknown = {
+            finding.column: self.counts.failed.get(rule, 0) / max(self.shaped, 1)
+            for rule, finding in self.heard.items()
+            if rule.endswith(".unknown_term")
+        }
+        return {
+            "shaped": self.shaped,
+            "accepted": self.accepted,
+            "quarantined": self.quarantined,
+            "duplicates": self.duplicates,
+            "filtered": self.filtered,
+            "rules": rows,
+            "figures": {
+                "rows": self.accepted,
+                "null_share": {name: count / whole for name, count in self.nulls.items()},
+                "unknown_share": unknown,
+                "extent": self.extent,
+            },
+        }
+
+
+@dataclass(frozen=True)
+class Job:
+    """One dataset to be split, and everything it is judged by."""
+
+    how: Plan
+    tables: dict[str, RawTable]
+    rules: tuple[Rule, ...]
+    codes: dict[str, frozenset[str]]
+    parents: dict[str, pa.Array]
+    """Accepted record ids of the datasets that this one refers to, where the feed fills them."""
+    folder: Path
+    only: np.ndarray | None = None
+    """Row numbers of the main table to take, when only some are replayed."""
+    taken: frozenset[str] = frozenset()
+    """Record ids that stand already, when only some rows are replayed."""
+
+
+def split(job: Job, uses: dict[str, SourceUse]) -> Outcome:
+    """Split one dataset's rows; every row comes out exactly once.
+
+    Writes ``accepted.arrow`` (Arrow IPC stream), ``issues.parquet`` and ``quarantine.parquet`` into the job's folder.
+    """
+    outcome = Outcome()
+    job.folder.mkdir(parents=True, exist_ok=True)
+    main = job.tables[job.how.main]
+    held = Held(job.how.dataset.name)
+    identities = Identities()
+    accepted = job.folder / "accepted.arrow"
+    with pq.ParquetWriter(job.folder / "issues.parquet", ISSUE_SCHEMA, compression="zstd") as issues:
+        _write_accepted(job, uses, outcome, held, identities, issues)
+        for batch, rule in settle(accepted, identities, job.taken, outcome, job.how):
+            _report(job, batch, [rule], issues)
+            outcome.hear([rule])
+            outcome.counts.failed[rule.rule] = outcome.counts.failed.get(rule.rule, 0) + batch.num_rows
+            rules = rule_lists([rule], np.ones(batch.num_rows, dtype=bool))
+            held.add(batch.column("source_row"), batch.column("record_id"), rules)
+    settled = accepted.with_name("settled.arrow")
+    if settled.exists():
+        settled.replace(accepted)
+    outcome.quarantined = held.count
+    write_quarantine(held, main, job.folder / "quarantine.parquet")
+    return outcome
+
+
+def _write_accepted(
+    job: Job,
+    uses: dict[str, SourceUse],
+    outcome: Outcome,
+    held: Held,
+    identities: Identities,
+    issues: pq.ParquetWriter,
+) -> None:
+    options = pa.ipc.IpcWriteOptions(compression="lz4")
+    with (
+        pa.OSFile(str(job.folder / "accepted.arrow"), "wb") as sink,
+        pa.ipc.new_stream(sink, job.how.schema, options=options) as writer,
+    ):
+        for batch, findings in _judged(job, uses, outcome):
+            bad = error_mask(findings, batch.num_rows)
+            _report(job, batch, findings, issues)
+            if bad.any():
+                broken = batch.filter(pa.array(bad))
+                held.add(broken.column("source_row"), broken.column("record_id"), rule_lists(findings, bad))
+                batch = batch.filter(pa.array(~bad))
+            identities.add(batch.column("record_id"))
+            outcome.measure(batch)
+            writer.write_batch(batch)
+
+
+def _judged(
+    job: Job, uses: dict[str, SourceUse], outcome: Outcome
+) -> Iterator[tuple[pa.RecordBatch, list[Finding]]]:
+    """Yield harmonised batches with everything found about them; declared filters leave rows out first."""
+    mapping, main = job.how.mapping, job.how.main
+    for whole in shape(job.tables, mapping, main, job.folder / "scratch", job.how.feed.id):
+        shaped = _without_filtered(_only(whole, job.only), len(mapping.filters), uses, main, outcome)
+        if shaped.num_rows == 0:
+            continue
+        _mark_used(shaped, uses, main, filtered=False)
+        made = harmonise(shaped, job.how)
+        findings = made.findings + validate(made.batch, job.rules, job.codes)
+        for rule in job.rules:
+            if rule.kind == "foreign_key" and rule.value in job.parents:
+                findings.append(foreign_keys(made.batch, rule, job.parents[str(rule.value)]))
+        outcome.shaped += made.batch.num_rows
+        outcome.counts.add(made.batch, job.rules, findings)
+        outcome.hear(findings)
+        yield made.batch, findings
+
+
+def _only(batch: pa.RecordBatch, rows: np.ndarray | None) -> pa.RecordBatch:
+    if rows is None:
+        return batch
+    return batch.filter(pa.array(np.isin(batch.column("_row").to_numpy(), rows)))
+
+
+def _without_filtered(
+    batch: pa.RecordBatch, filters: int, uses: dict[str, SourceUse], main: str, outcome: Outcome
+) -> pa.RecordBatch:
+    if not filters:
+        return batch
+    out = np.zeros(batch.num_rows, dtype=bool)
+    for index in range(filters):
+        out |= pc.fill_null(batch.column(f"_filter_{index}"), False).to_numpy(zero_copy_only=False)
+    if not out.any():
+        return batch
+    _mark_used(batch.filter(pa.array(out)), uses, main, filtered=True)
+    outcome.filtered += int(out.sum())
+    return batch.filter(pa.array(~out))
+
+
+def _mark_used(batch: pa.RecordBatch, uses: dict[str, SourceUse], main: str, *, filtered: bool) -> None:
+    for table, use in uses.items():
+        name = "_row" if table == main else f"_row_{table}"
+        index = batch.schema.get_field_index(name)
+        if index < 0:
+            continue
+        rows = batch.column(index)
+        if pa.types.is_list(rows.type):
+            rows = pc.list_flatten(rows)
+        use.mark(rows.drop_null().to_numpy(zero_copy_only=False).astype(np.int64), filtered=filtered)
+
+
+def _report(job: Job, batch: pa.RecordBatch, findings: list[Finding], issues: pq.ParquetWriter) -> None:
+    found = [finding for finding in findings if finding.mask.true_count]
+    if not found:
+        return
+    rows = issue_table(
+        found,
+        feed=job.how.feed.id,
+        delivery=job.how.delivery,
+        dataset=job.how.dataset.name,
+        files=job.tables[job.how.main].file,
+        rows=batch.column("source_row"),
+        record_ids=batch.column("record_id"),
+    )
+    issues.write_batch(rows)

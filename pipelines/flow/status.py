@@ -1,0 +1,129 @@
+"""Answers where things stand: shares and their ledgers, what is kept back, and the releases."""
+
+from pathlib import Path
+from typing import Any
+
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from pipelines.errors import RejectedError
+from pipelines.flow.installation import catalogue_of
+from pipelines.flow.recording import issue_files, quarantine_files, read_record
+from pipelines.flow.releasing import loadable_feeds
+from pipelines.land import unclaimed
+from pipelines.publish import list_releases, load_release, verify_release
+from pipelines.settings import Settings
+from pipelines.store import LocalStore
+
+
+def shares(settings: Settings) -> dict[str, Any]:
+    """Give every feed's ledger, the feeds that failed, unclaimed files of the drop, and the newest release."""
+    catalogue = catalogue_of(settings)
+    feeds = loadable_feeds(settings)
+    rows: list[dict[str, Any]] = []
+    failed: dict[str, str] = {}
+    for feed in feeds:
+        told = catalogue.latest_report(feed.id)
+        if told is not None and told.state == "failed":
+            failed[feed.id] = told.detail or "no reason was given"
+        for run in catalogue.latest_accepted(feed.id):
+            rows += [{**row, "state": told.state if told else ""} for row in _ledger(read_record(run.folder))]
+    numbers = [entry["number"] for entry in releases(settings)]
+    newest = {"number": numbers[0], "folder": release_folder(settings, numbers[0])} if numbers else None
+    return {"ledger": rows, "failed": failed, "unclaimed": unclaimed(settings, feeds), "release": newest}
+
+
+def _ledger(record: dict[str, Any]) -> list[dict[str, Any]]:
+    """Give one row per feed's dataset: rows read from its source files, and what became of the shaped rows."""
+    read = sum(source["rows"] for source in record["sources"])
+    kept = sum(source["quarantined"] for source in record["sources"])
+    filtered = sum(source["filtered"] for source in record["sources"])
+    files = {"feed": record["feed"], "file": f"{len(record['sources'])} tables", "read": read, "quarantined": kept, "filtered": filtered}
+    files["used"] = sum(source["used"] for source in record["sources"])
+    datasets = [
+        {
+            "feed": record["feed"],
+            "dataset": name,
+            "read": figures["shaped"],
+            "accepted": figures["accepted"],
+            "quarantined": figures["quarantined"],
+            "duplicate": figures["duplicates"],
+            "filtered": figures["filtered"],
+        }
+        for name, figures in record["datasets"].items()
+    ]
+    return [files, *datasets]
+
+
+def kept_back(settings: Settings, feed: str, rule: str | None, limit: int) -> list[dict[str, Any]]:
+    """Give rows that a feed's current share keeps back, as received, with rules and hints."""
+    catalogue = catalogue_of(settings)
+    waiting = {(row.dataset, row.file, row.row) for row in catalogue.quarantine(feed)}
+    found: list[dict[str, Any]] = []
+    for run in catalogue.latest_accepted(feed):
+        hints = _hints(Path(run.folder))
+        for path in quarantine_files(Path(run.folder)):
+            for row in pq.read_table(path).to_pylist():
+                if (row["dataset"], row["file"], row["row"]) not in waiting or (rule and rule not in row["rules"]):
+                    continue
+                found.append({**row, "rules": ", ".join(row["rules"]), "hint": "; ".join(hints.get(one, "") for one in row["rules"])})
+                if len(found) == limit:
+                    return found
+    return found
+
+
+def _hints(folder: Path) -> dict[str, str]:
+    hints: dict[str, str] = {}
+    for path in issue_files(folder):
+        table = pq.read_table(path, columns=["rule", "hint", "severity"])
+        errors = table.filter(pc.equal(pc.cast(table["severity"], "string"), "error"))
+        pairs = errors.select(["rule", "hint"]).cast(_plain()).group_by(["rule", "hint"]).aggregate([]).to_pylist()
+        hints.update({pair["rule"]: pair["hint"] or "" for pair in pairs})
+    return hints
+
+
+def _plain() -> Any:
+    import pyarrow as pa  # a schema of plain texts for grouping
+
+    return pa.schema([("rule", pa.string()), ("hint", pa.string())])
+
+
+def releases(settings: Settings) -> list[dict[str, Any]]:
+    """List the releases as the log tells them, newest first."""
+    return [dict(entry) for entry in list_releases(LocalStore(settings.releases))][::-1]
+
+
+def release_folder(settings: Settings, number: int | None) -> str:
+    """Give the folder of a release, the newest if no number is given.
+
+    Raises
+    ------
+    RejectedError
+        If there is none.
+    """
+    known = [entry["number"] for entry in releases(settings)]
+    if not known or (number is not None and number not in known):
+        raise RejectedError(f"no release {number or ''} in {settings.releases}; known: {known}")
+    return str(settings.releases / "releases" / str(number or known[0]))
+
+
+def release_shown(settings: Settings, number: int | None) -> dict[str, Any]:
+    """Give a release's manifest, and its datasets and feeds as rows for printing."""
+    folder = release_folder(settings, number)
+    manifest = load_release(LocalStore(settings.releases), int(Path(folder).name))
+    datasets = [
+        {"dataset": name, "rows": told["rows"], "files": len(told["files"]), "bytes": sum(file["bytes"] for file in told["files"])}
+        for name, told in manifest["datasets"].items()
+    ]
+    feeds = [
+        {"feed": name, "state": told["state"], "delivery": (told["delivery"] or "")[:12], "rows": sum((told.get("rows") or {}).values())}
+        for name, told in manifest["feeds"].items()
+    ]
+    return {"number": int(Path(folder).name), "folder": folder, "manifest": manifest, "datasets": datasets, "feeds": feeds}
+
+
+def verified(settings: Settings, number: int | None) -> str:
+    """Check a release's files against its checksums, and say so."""
+    folder = release_folder(settings, number)
+    files = verify_release(LocalStore(settings.releases), int(Path(folder).name))
+    return f"release {Path(folder).name}: {files} files hold"

@@ -1,0 +1,39 @@
+"""What a file's first bytes say that it is, whatever its name says."""
+
+import re
+
+MAGIC = (
+    (b"PK\x03\x04", "a zip archive"),
+    (b"PK\x05\x06", "an empty zip archive"),
+    (b"\x1f\x8b", "a gzip file"),
+    (b"\xd0\xcf\x11\xe0", "an old binary Office file"),
+    (b"%PDF", "a PDF file"),
+    (b"PAR1", "a Parquet file"),
+    (b"SQLite format 3", "an SQLite or GeoPackage file"),
+    (b"\x00\x00\x27\x0a", "a shapefile"),
+    (b"7z\xbc\xaf", "a 7z archive"),
+    (b"Rar!", "a RAR archive"),
+    (b"{\\rtf", "a rich text file"),
+)
+HTML = re.compile(rb"\s*(<!--.{0,2000}?-->\s*)*<(!doctype\s+html|html|head|body|table|title|script)\b", re.I | re.S)
+XML = re.compile(rb"\s*<(\?xml|[A-Za-z!])")
+
+
+def kind(head: bytes) -> str | None:
+    """Name the kind of a file from its first bytes, or give None where they tell nothing.
+
+    >>> kind(b"<table border='2px'><tr>")
+    'an HTML page'
+    >>> kind(b"id,name")
+    """
+    for magic, name in MAGIC:
+        if head.startswith(magic):
+            return name
+    if head[257:262] == b"ustar":
+        return "a tar archive"
+    text = head.removeprefix(b"\xef\xbb\xbf")
+    if HTML.match(text):
+        return "an HTML page"
+    if XML.match(text):
+        return "an XML document"
+    return None

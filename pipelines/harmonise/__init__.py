@@ -1,0 +1,203 @@
+"""Turns shaped rows of a partner into records of a dataset; what cannot be read is a finding, never a silent null."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipelines import chemistry, geodesy, terms
+from pipelines.contracts import Column, Dataset, DatasetMapping, Feed
+from pipelines.contracts.arrow import working_schema
+from pipelines.errors import ContractError
+from pipelines.findings import Finding
+from pipelines.harmonise.columns import Draft, fill, repeat, text_of, tidy
+from pipelines.harmonise.position import Operations, crs_codes, place
+from pipelines.harmonise.shape import RawTable, shape
+
+__all__ = ["Harmonised", "Plan", "RawTable", "harmonise", "plan", "shape"]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything that turning one feed's rows into one dataset needs, prepared once."""
+
+    feed: Feed
+    dataset: Dataset
+    mapping: DatasetMapping
+    delivery: str
+    files: dict[str, str]
+    """Table name to the partner's file name."""
+    main: str
+    vocabularies: dict[str, terms.Vocabulary]
+    operations: Operations
+    schema: pa.Schema
+
+
+@dataclass(frozen=True)
+class Harmonised:
+    """One batch in the dataset's working schema, and what was found while making it."""
+
+    batch: pa.RecordBatch
+    findings: list[Finding]
+
+
+def plan(
+    feed: Feed, dataset: Dataset, delivery: str, files: dict[str, str], vocabularies: Mapping[str, terms.Vocabulary]
+) -> Plan:
+    """Prepare the mapping of one dataset: its vocabularies and its coordinate operations.
+
+    Raises
+    ------
+    ContractError
+        If a coordinate operation cannot be had without a silent shift.
+    """
+    mapping = feed.datasets[dataset.name]
+    position = mapping.position
+    operations: Operations = {}
+    if position is not None:
+        operations = {code: geodesy.operation(code, position.area) for code in crs_codes(position)}
+    return Plan(
+        feed=feed,
+        dataset=dataset,
+        mapping=mapping,
+        delivery=delivery,
+        files=files,
+        main=feed.main_table(dataset.name),
+        vocabularies=dict(vocabularies),
+        operations=operations,
+        schema=working_schema(dataset),
+    )
+
+
+def harmonise(shaped: pa.RecordBatch, how: Plan) -> Harmonised:
+    """Map one batch of shaped rows to the dataset's contract.
+
+    Parameters
+    ----------
+    shaped : partner columns as text, ``_row`` of the main table, and the feed's check columns.
+    how : the plan of the dataset.
+
+    Returns
+    -------
+    Harmonised
+        As many rows as came in, in the same order, and the findings about them.
+    """
+    draft = Draft(shaped=shaped, dataset=how.dataset, vocabularies=how.vocabularies)
+    for name, column in how.mapping.columns.items():
+        if column.key:
+            draft.columns[name] = _reference(draft, how, column)
+        else:
+            fill(draft, how.dataset.field(name), column)
+    if how.mapping.position is not None:
+        place(draft, how.mapping.position, how.operations)
+    _fill_elements(draft)
+    key = how.mapping.key
+    draft.columns["record_id"] = _record_ids(draft, key.authority, key.register_, key.columns)
+    _fill_provenance(draft, how)
+    _find_checks(draft, how)
+    return Harmonised(_assemble(draft, how), draft.findings)
+
+
+def _reference(draft: Draft, how: Plan, column: Column) -> pa.Array:
+    key = how.feed.datasets[column.of].key if column.of else None
+    authority = column.authority or (key.authority if key else None)
+    register = column.register_ or (key.register_ if key else None)
+    if authority is None or register is None:
+        raise ContractError(f"{how.feed.id}: a reference needs `of`, or authority and register")
+    return _record_ids(draft, authority, register, column.key)
+
+
+def _record_ids(draft: Draft, authority: str, register: str, columns: tuple[str, ...]) -> pa.Array:
+    """Join authority, register and key; a row whose key is not whole has no id."""
+    parts = [tidy(draft.raw(name)) for name in columns]
+    prefix = pa.scalar(f"{authority}:{register}")
+    return pc.binary_join_element_wise(prefix, *parts, ":")
+
+
+def _fill_elements(draft: Draft) -> None:
+    """Give the element of each compound, and the value as that element."""
+    fields = draft.dataset.fields
+    share = next((field for field in fields if field.element_of and field.converted_from), None)
+    if share is None or share.element_of not in draft.columns:
+        return
+    whole = next(field.name for field in fields if field.converted_from == share.converted_from and not field.element_of)
+    symbol = next(field.name for field in fields if field.element_of and not field.converted_from)
+    if whole not in draft.columns:
+        return
+    vocabulary = draft.vocabularies[draft.dataset.field(share.element_of).vocabulary or ""]
+    contents = {code: (vocabulary.more(code, "formula"), vocabulary.more(code, "element")) for code in vocabulary.codes}
+    values, elements = chemistry.element_equivalents(draft.columns[whole], draft.columns[share.element_of], contents)
+    draft.columns[share.name], draft.columns[symbol] = values, elements
+
+
+def _fill_provenance(draft: Draft, how: Plan) -> None:
+    rights = how.feed.rights
+    said = {
+        "feed": how.feed.id,
+        "delivery": how.delivery,
+        "source_file": how.files[how.main],
+        "rights_basis": rights.basis,
+        "rights_document": rights.document,
+        "licence": rights.licence,
+        "tier": rights.tier,
+    }
+    for name, text in said.items():
+        draft.columns.setdefault(name, repeat(text, draft.rows))
+    draft.columns["source_row"] = pc.cast(draft.raw("_row"), pa.int64())
+    draft.columns["source_also"] = _other_rows(draft, how)
+
+
+def _other_rows(draft: Draft, how: Plan) -> pa.Array:
+    """Name the rows of other tables that a record was made from, as file:row."""
+    lists = []
+    for table, file in how.files.items():
+        index = draft.shaped.schema.get_field_index(f"_row_{table}")
+        if index >= 0:
+            lists.append((file, draft.shaped.column(index)))
+    if not lists:
+        return pa.nulls(draft.rows, pa.list_(pa.string()))
+    if len(lists) == 1:
+        return _named_rows(*lists[0])
+    named = [_named_rows(file, rows).to_pylist() for file, rows in lists]
+    return pa.array([sum((part or [] for part in parts), []) or None for parts in zip(*named, strict=True)], pa.list_(pa.string()))
+
+
+def _named_rows(file: str, rows: pa.Array) -> pa.Array:
+    if not pa.types.is_list(rows.type):
+        values = pc.binary_join_element_wise(pa.scalar(f"{file}:"), pc.cast(rows, pa.string()), "")
+        offsets = pa.array(np.arange(len(rows) + 1, dtype=np.int32))
+        lists = pa.ListArray.from_arrays(offsets, values)
+        return pc.if_else(pc.is_null(rows), pa.scalar(None, lists.type), lists)
+    texts = pc.binary_join_element_wise(pa.scalar(f"{file}:"), pc.cast(rows.values, pa.string()), "")
+    lists = pa.ListArray.from_arrays(rows.offsets, texts)
+    return pc.if_else(pc.is_null(rows), pa.scalar(None, lists.type), lists)
+
+
+def _find_checks(draft: Draft, how: Plan) -> None:
+    for index, check in enumerate(how.mapping.checks):
+        mask = pc.fill_null(draft.raw(f"_check_{index}"), False)
+        found = None
+        if check.column is not None and draft.shaped.schema.get_field_index(check.column) >= 0:
+            found = text_of(draft.raw(check.column))
+        draft.findings.append(Finding(check.rule, check.severity, check.column or "", mask, found, check.hint))
+
+
+def _assemble(draft: Draft, how: Plan) -> pa.RecordBatch:
+    arrays = []
+    for field in how.schema:
+        made = draft.columns.get(field.name)
+        arrays.append(pa.nulls(draft.rows, field.type) if made is None else _as_type(made, field.type))
+    return pa.RecordBatch.from_arrays(arrays, schema=how.schema)
+
+
+def _as_type(array: pa.Array, kind: pa.DataType) -> pa.Array:
+    if array.type == kind:
+        return array
+    if pa.types.is_dictionary(kind):
+        encoded = array if pa.types.is_dictionary(array.type) else pc.dictionary_encode(array)
+        return pa.DictionaryArray.from_arrays(pc.cast(encoded.indices, pa.int32()), pc.cast(encoded.dictionary, pa.string()))
+    if pa.types.is_dictionary(array.type):
+        return pc.cast(array.dictionary_decode(), kind)
+    return pc.cast(array, kind)

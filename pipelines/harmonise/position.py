@@ -1,0 +1,216 @@
+"""Places records: the partner's coordinates become OGC:CRS84, and nothing about them is lost."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import shapely
+
+from pipelines import chemistry, geodesy
+from pipelines.contracts import Position
+from pipelines.errors import RejectedError
+from pipelines.harmonise.columns import Draft, repeat, tidy
+
+Operations = dict[str, geodesy.Operation]
+
+
+def place(draft: Draft, position: Position, operations: Operations) -> None:
+    """Fill the position columns of a draft from points, corner lists or shapes."""
+    crs = _source_crs(draft, position)
+    draft.columns["source_crs"] = crs
+    draft.columns["crs_basis"] = repeat(position.crs_basis, draft.rows)
+    if position.x is not None:
+        _place_points(draft, position, operations)
+    elif position.corners is not None:
+        _place_corners(draft, position, operations)
+    else:
+        _place_shapes(draft, position, operations)
+    _fill_operation(draft, position, operations)
+    _fill_height(draft, position)
+    _find_outside(draft, position)
+
+
+def crs_codes(position: Position) -> tuple[str, ...]:
+    """List the coordinate reference systems that a feed's positions may be in."""
+    return (position.crs,) if isinstance(position.crs, str) else tuple(sorted(set(position.crs.codes.values())))
+
+
+def _source_crs(draft: Draft, position: Position) -> pa.Array:
+    if isinstance(position.crs, str):
+        return repeat(position.crs, draft.rows)
+    raw = tidy(draft.raw(position.crs.source))
+    encoded = pc.dictionary_encode(raw)
+    known = [position.crs.codes.get(word) if word else None for word in encoded.dictionary.to_pylist()]
+    codes = pc.dictionary_encode(pa.array(known, pa.string()).take(encoded.indices))
+    hint = f"the feed knows {', '.join(position.crs.codes)}; add the system, or have the partner correct the row"
+    draft.find("position.crs_unknown", "error", position.crs.source, pc.is_null(codes), raw, hint)
+    return codes
+
+
+def _place_points(draft: Draft, position: Position, operations: Operations) -> None:
+    raw_x, raw_y = draft.raw(position.x or ""), draft.raw(position.y or "")
+    x, bad_x = _numbers(raw_x)
+    y, bad_y = _numbers(raw_y)
+    draft.columns["source_x"], draft.columns["source_y"] = x, y
+    unreadable = pc.or_(bad_x, bad_y)
+    pair = pc.binary_join_element_wise(_shown(raw_x), _shown(raw_y), ", ")
+    missing = pc.and_(pc.or_(pc.is_null(x), pc.is_null(y)), pc.invert(unreadable))
+    severity = "error" if position.required else "info"
+    draft.find("position.missing", severity, "geometry", missing, pair, "give both coordinates")
+    draft.find("position.unreadable", "error", "geometry", unreadable, pair, "coordinates must be plain numbers")
+    lon, lat = _to_crs84(draft, operations, x.to_numpy(zero_copy_only=False), y.to_numpy(zero_copy_only=False))
+    _set_points(draft, lon, lat)
+    lost = pc.and_(pa.array(~np.isfinite(lon) | (np.abs(lat) > 90) | (np.abs(lon) > 180)), pc.and_(pc.is_valid(x), pc.is_valid(y)))
+    lost = pc.and_(lost, pc.is_valid(draft.columns["source_crs"]))
+    hint = "the coordinates do not lie on the earth in the stated system: check axis order, zone and units"
+    draft.find("position.not_transformable", "error", "geometry", lost, pair, hint)
+
+
+def _numbers(raw: pa.Array) -> tuple[pa.Array, pa.Array]:
+    if pa.types.is_floating(raw.type) or pa.types.is_integer(raw.type):
+        return pc.cast(raw, pa.float64()), pa.array(np.zeros(len(raw), bool))
+    return chemistry.read_numbers(tidy(raw))
+
+
+def _shown(raw: pa.Array) -> pa.Array:
+    return pc.fill_null(pc.cast(raw, pa.string()), "")
+
+
+def _set_points(draft: Draft, lon: np.ndarray, lat: np.ndarray) -> None:
+    valid = np.isfinite(lon) & np.isfinite(lat)
+    draft.columns["geometry"] = geodesy.point_wkb(lon, lat)
+    draft.columns["longitude"] = pa.array(lon, mask=~valid)
+    draft.columns["latitude"] = pa.array(lat, mask=~valid)
+
+
+def _to_crs84(
+    draft: Draft, operations: Operations, x: np.ndarray, y: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Transform each row by the operation of its own system; rows that cannot be are NaN."""
+    crs = draft.columns["source_crs"]
+    lon, lat = np.full(len(x), np.nan), np.full(len(x), np.nan)
+    indices = pc.fill_null(crs.indices, -1).to_numpy(zero_copy_only=False)
+    for index, code in enumerate(crs.dictionary.to_pylist()):
+        rows = (indices == index) & np.isfinite(x) & np.isfinite(y)
+        if code in operations and rows.any():
+            lon[rows], lat[rows] = geodesy.transform(x[rows], y[rows], operations[code])
+    return lon, lat
+
+
+def _place_corners(draft: Draft, position: Position, operations: Operations) -> None:
+    corners = position.corners
+    if corners is None or not isinstance(position.crs, str):
+        raise RejectedError("corner lists need one coordinate reference system for the whole feed")
+    raw_x, raw_y = draft.raw(corners.x), draft.raw(corners.y)
+    parsed = geodesy.parse_corners(raw_y, raw_x)
+    pair = pc.binary_join_element_wise(_shown(raw_x), _shown(raw_y), " / ")
+    missing = pc.or_(pc.is_null(tidy(raw_x)), pc.is_null(tidy(raw_y)))
+    unreadable = pc.and_(parsed.unreadable, pc.invert(missing))
+    draft.find("position.missing", "error" if position.required else "info", "geometry", missing, pair, "give the corners")
+    hint = "give as many longitudes as latitudes, three or more, separated by commas"
+    draft.find("position.unreadable", "error", "geometry", unreadable, pair, hint)
+    hint = "the corners cross when joined in the order given; give them in order around the block"
+    draft.find("position.corners_repaired", "warning", "geometry", parsed.repaired, pair, hint)
+    draft.columns["source_position"] = pair
+    _compare_corners(draft, position, parsed.geometry)
+    _set_shapes(draft, shapely.from_wkb(_objects(parsed.geometry)), operations)
+
+
+def _compare_corners(draft: Draft, position: Position, wkb: pa.Array) -> None:
+    """Compare decimal corners with the same corners in degrees, minutes and seconds, where both are given."""
+    corners = position.corners
+    if corners is None or corners.check_x is None or corners.check_y is None:
+        return
+    other = geodesy.parse_corners(draft.raw(corners.check_y), draft.raw(corners.check_x))
+    given, check = shapely.from_wkb(_objects(wkb)), shapely.from_wkb(_objects(other.geometry))
+    both = ~shapely.is_missing(given) & ~shapely.is_missing(check)
+    apart = np.zeros(draft.rows, bool)
+    apart[both] = shapely.hausdorff_distance(given[both], check[both]) > 0.001  # 0.001 degree: about 100 m
+    hint = "decimal degrees and degrees-minutes-seconds differ by more than 0.001 degree; say which holds"
+    pair = pc.binary_join_element_wise(_shown(draft.raw(corners.check_x)), _shown(draft.raw(corners.check_y)), " / ")
+    draft.find("position.corners_differ", "warning", "geometry", pa.array(apart), pair, hint)
+    bad = pc.and_(other.unreadable, pc.is_valid(tidy(draft.raw(corners.check_x))))
+    draft.find("position.check_unreadable", "warning", "geometry", bad, pair, "the second list of corners is not readable")
+
+
+def _place_shapes(draft: Draft, position: Position, operations: Operations) -> None:
+    raw = draft.raw(position.geometry or "")
+    shapes = shapely.from_wkb(_objects(raw), on_invalid="ignore")
+    missing = pc.is_null(raw)
+    unreadable = pc.and_(pa.array(shapely.is_missing(shapes)), pc.invert(missing))
+    empty = pa.array(shapely.is_empty(shapes))
+    severity = "error" if position.required else "info"
+    draft.find("position.missing", severity, "geometry", pc.or_(missing, empty), None, "give a geometry")
+    draft.find("position.unreadable", "error", "geometry", unreadable, None, "the geometry is damaged")
+    if (shapely.get_type_id(shapes) <= 0).all():
+        x, y = shapely.get_x(shapes), shapely.get_y(shapes)
+        draft.columns["source_x"], draft.columns["source_y"] = (pa.array(v, mask=np.isnan(v)) for v in (x, y))
+        _set_points(draft, *_to_crs84(draft, operations, x, y))
+        return
+    _set_shapes(draft, shapes, operations)
+
+
+def _set_shapes(draft: Draft, shapes: np.ndarray, operations: Operations) -> None:
+    """Set shapes that all stand in one system, as a file's geometries do."""
+    code = draft.columns["source_crs"].dictionary[0].as_py()
+    moved = shapely.transform(
+        shapes, lambda points: np.column_stack(geodesy.transform(points[:, 0], points[:, 1], operations[code]))
+    )
+    centre = shapely.centroid(moved)
+    draft.columns["geometry"] = pa.array(shapely.to_wkb(moved), pa.binary())
+    for name, coordinate in (("longitude", shapely.get_x(centre)), ("latitude", shapely.get_y(centre))):
+        draft.columns[name] = pa.array(coordinate, mask=np.isnan(coordinate))
+
+
+def _objects(wkb: pa.Array) -> np.ndarray:
+    return np.array(wkb.to_pylist(), dtype=object)
+
+
+def _fill_operation(draft: Draft, position: Position, operations: Operations) -> None:
+    crs = draft.columns["source_crs"]
+    draft.columns["crs_operation"] = _per_code(crs, lambda code: operations[code].name, pa.string())
+    accuracy = _per_code(crs, lambda code: operations[code].accuracy_m, pa.float64())
+    draft.columns["crs_accuracy_m"] = accuracy
+    if position.uncertainty_from is not None:
+        own, _ = _numbers(draft.raw(position.uncertainty_from))
+    else:
+        own = pa.repeat(pa.scalar(position.uncertainty_m, pa.float64()), draft.rows)
+    squares = pc.add(pc.multiply(own, own), pc.multiply(accuracy, accuracy))
+    draft.columns["position_uncertainty_m"] = pc.sqrt(squares)
+
+
+def _per_code(crs: pa.Array, give: Callable[[str], object], kind: pa.DataType) -> pa.Array:
+    found = pa.array([give(code) if code else None for code in crs.dictionary.to_pylist()], kind)
+    if pa.types.is_string(kind):
+        return pa.DictionaryArray.from_arrays(crs.indices, found) if found.null_count == 0 else found.take(crs.indices)
+    return found.take(crs.indices)
+
+
+def _fill_height(draft: Draft, position: Position) -> None:
+    if position.z is None:
+        return
+    raw = draft.raw(position.z)
+    heights, unreadable = _numbers(raw)
+    draft.columns["source_z"] = heights
+    draft.find("position.height_unreadable", "warning", "source_z", unreadable, raw, "give the level as a number")
+    if position.elevation_datum:
+        draft.columns["elevation_datum"] = repeat(position.elevation_datum, draft.rows)
+    draft.columns["elevation_kind"] = repeat(position.elevation_kind or "unknown", draft.rows)
+    if position.elevation_datum and position.elevation_kind in ("orthometric", "ellipsoidal"):
+        draft.columns["elevation_m"] = heights
+
+
+def _find_outside(draft: Draft, position: Position) -> None:
+    if position.area is None:
+        return
+    lon = draft.columns["longitude"].to_numpy(zero_copy_only=False)
+    lat = draft.columns["latitude"].to_numpy(zero_copy_only=False)
+    outside = np.isfinite(lon) & ~geodesy.inside(lon, lat, position.area)
+    pair = pc.binary_join_element_wise(
+        *(pc.fill_null(pc.cast(draft.columns[name], pa.string()), "") for name in ("longitude", "latitude")), ", "
+    ) if outside.any() else None
+    hint = f"the record lies outside the feed's area {list(position.area)}: check zone, sign and axis order"
+    draft.find("position.outside_area", position.area_severity, "geometry", pa.array(outside), pair, hint)
+
+

@@ -1,0 +1,104 @@
+"""Shapes a feed's raw tables into rows of one dataset's grain, by the feed's own SELECT where it has one."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+import pyarrow.dataset as ds
+
+from pipelines.contracts import DatasetMapping
+from pipelines.errors import ContractError
+
+BATCH_ROWS = 65_536
+MEMORY = "1GB"
+
+
+@dataclass(frozen=True)
+class RawTable:
+    """One table as it was read: every partner column as text, beside the row number."""
+
+    name: str
+    file: str
+    path: Path
+
+
+def shape(
+    tables: dict[str, RawTable], mapping: DatasetMapping, main: str, scratch: Path, feed: str
+) -> Iterator[pa.RecordBatch]:
+    """Stream the shaped rows of one dataset, in an order that repeats.
+
+    Parameters
+    ----------
+    tables : the feed's raw tables by name.
+    mapping : the dataset's mapping; its filters and checks come out as the boolean columns
+        ``_filter_<i>`` and ``_check_<i>``.
+    main : the table whose ``_row`` a record is named after.
+    scratch : folder that DuckDB may spill to.
+    feed : name of the feed, for messages.
+
+    Raises
+    ------
+    ContractError
+        If the SQL is not one SELECT, does not run, or gives no ``_row``.
+    """
+    if mapping.select is None and not mapping.filters and not mapping.checks:
+        yield from _stream(tables[main].path)
+        return
+    connection = _connect(scratch)
+    try:
+        for table in tables.values():
+            connection.register(table.name, ds.dataset(table.path, format="ipc"))
+        try:
+            reader = connection.sql(_statement(connection, mapping, main, feed)).to_arrow_reader(BATCH_ROWS)
+        except duckdb.Error as error:
+            raise ContractError(f"{feed}: the feed's SQL does not run: {str(error).splitlines()[0]}") from error
+        if "_row" not in reader.schema.names:
+            raise ContractError(f"{feed}: the feed's select must give _row, the row of {main!r} that a record comes from")
+        while True:
+            try:
+                batch = reader.read_next_batch()
+            except StopIteration:
+                return
+            except (duckdb.Error, pa.ArrowException, OSError) as error:
+                raise ContractError(f"{feed}: the feed's SQL fails on this data: {str(error).splitlines()[0]}") from error
+            yield batch
+    finally:
+        connection.close()
+
+
+def _stream(path: Path) -> Iterator[pa.RecordBatch]:
+    with pa.OSFile(str(path)) as source, pa.ipc.open_file(source) as reader:
+        for index in range(reader.num_record_batches):
+            yield reader.get_batch(index)
+
+
+def _connect(scratch: Path) -> duckdb.DuckDBPyConnection:
+    scratch.mkdir(parents=True, exist_ok=True)
+    connection = duckdb.connect(
+        config={
+            "threads": 1,  # one thread keeps the order of a join the same on every run
+            "memory_limit": MEMORY,
+            "temp_directory": str(scratch),
+            "python_enable_replacements": False,
+            "autoinstall_known_extensions": False,
+            "autoload_known_extensions": False,
+        }
+    )
+    connection.execute("SET enable_external_access = false")
+    connection.execute("SET lock_configuration = true")
+    return connection
+
+
+def _statement(connection: duckdb.DuckDBPyConnection, mapping: DatasetMapping, main: str, feed: str) -> str:
+    select = mapping.select or f'SELECT * FROM "{main}"'
+    statements = connection.extract_statements(select)
+    if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
+        raise ContractError(f"{feed}: select must be exactly one SELECT")
+    conditions = [
+        *(f"({item.where}) AS _filter_{index}" for index, item in enumerate(mapping.filters)),
+        *(f"({item.where}) AS _check_{index}" for index, item in enumerate(mapping.checks)),
+    ]
+    inner = select.strip().rstrip(";")
+    return f"SELECT {', '.join(['*', *conditions])} FROM ({inner}) AS shaped"  # noqa: S608 - both are the feed's own SQL

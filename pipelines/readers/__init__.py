@@ -1,0 +1,76 @@
+"""How files are opened: one small function per format.
+
+A reader takes a path of ours, the options of a feed's table and a report, and yields Arrow batches: the partner's
+columns as text, `_row` with the row's number as the partner sees it, and `_wkb` for shapes. It runs in a process of its
+own (`pipelines.readers.child`), and nothing that is not named here is ever opened.
+"""
+
+import codecs
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from pipelines.errors import ContractError
+from pipelines.readers import ags, delimited, records, shapefile, xlsx
+from pipelines.readers.limits import Limits
+from pipelines.readers.report import Report
+
+Reader = Callable[[Path, dict[str, Any], Report], Iterator[pa.RecordBatch]]
+
+READERS: dict[str, Reader] = {
+    "ags": ags.read,
+    "delimited": delimited.read,
+    "json": records.read,
+    "shapefile": shapefile.read,
+    "xlsx": xlsx.read,
+}
+OPTIONS: dict[str, dict[str, tuple[type, ...]]] = {
+    "ags": ags.OPTIONS,
+    "delimited": delimited.OPTIONS,
+    "json": records.OPTIONS,
+    "shapefile": shapefile.OPTIONS,
+    "xlsx": xlsx.OPTIONS,
+}
+SUFFIXES = {"ags": ".ags", "delimited": ".csv", "json": ".json", "shapefile": ".shp", "xlsx": ".xlsx"}
+"""The name under which a reader is given its file; the partner's own name never reaches it."""
+
+
+def check_options(reader: str, options: dict[str, Any]) -> None:
+    """Judge the options that a feed gives to a reader.
+
+    Raises
+    ------
+    ContractError
+        If there is no such reader or option, or a value is of the wrong kind.
+
+    >>> check_options("xlsx", {"sheet": "Deposits", "header_row": 13})
+    """
+    if reader not in READERS:
+        raise ContractError(f"no reader {reader!r}; have {sorted(READERS)}")
+    known = OPTIONS[reader]
+    for name, value in options.items():
+        if name not in known:
+            raise ContractError(f"reader {reader}: no option {name!r}; have {sorted(known)}")
+        if not isinstance(value, known[name]) or isinstance(value, bool):
+            raise ContractError(f"reader {reader}: option {name} cannot be {value!r}")
+        _check_value(reader, name, value)
+    if reader == "ags" and "group" not in options:
+        raise ContractError("reader ags: the option group is needed, since a file holds many tables")
+
+
+def _check_value(reader: str, name: str, value: Any) -> None:  # noqa: ANN401 - an option's value
+    least = 0 if reader == "delimited" else 1
+    if isinstance(value, int) and value < least:
+        raise ContractError(f"reader {reader}: option {name} must be at least {least}, not {value}")
+    if name in ("delimiter", "quote") and not (len(value) <= 1 and value.isascii() and (value or name == "quote")):
+        raise ContractError(f"reader {reader}: option {name} must be one plain character, not {value!r}")
+    if name == "encoding":
+        try:
+            codecs.getincrementaldecoder(value)
+        except LookupError as error:
+            raise ContractError(f"reader {reader}: no encoding {value!r}") from error
+
+
+__all__ = ["OPTIONS", "READERS", "SUFFIXES", "Limits", "Report", "check_options"]

@@ -1,0 +1,220 @@
+"""Delimited text: CSV, TSV and their relatives."""
+
+import codecs
+import csv
+import json
+import re
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv
+
+from pipelines.formats import kind
+from pipelines.readers.report import Report
+from pipelines.readers.tables import ROW, column_names, empty, raw_schema
+from pipelines.readers.transcode import MARKED, Utf8Stream, byte_order_mark, show
+
+OPTIONS: dict[str, tuple[type, ...]] = {
+    "delimiter": (str,),
+    "encoding": (str,),
+    "quote": (str,),
+    "header_row": (int,),
+    "columns": (list, tuple),
+    "skip_rows_after": (int,),
+}
+BLOCK_BYTES = 4 << 20
+"""Bytes parsed at once, and so the longest row that can be read; Arrow reads some thirty blocks ahead."""
+LINE = re.compile(rb"[^\r\n]*(\r\n|\n|\r)")
+
+
+def read(path: Path, options: dict[str, Any], report: Report) -> Iterator[pa.RecordBatch]:
+    """Give the rows of a delimited text file.
+
+    Parameters
+    ----------
+    path : the file.
+    options : `delimiter` (one character, default a comma), `encoding` (default utf-8), `quote` (default ``"``; empty
+        for none), `header_row` (default 1; 0 for none, and then `columns` names them), `skip_rows_after` (rows between
+        the header and the data, as one of units).
+    report : where findings go.
+
+    Notes
+    -----
+    A row is a record: a line end within quotes does not count. An empty field is null, a quoted empty one is empty
+    text, a wholly empty row is skipped. A row with another number of fields, with bytes that are no text in the
+    encoding, or with a NUL, is rejected with its text; the others keep their numbers.
+    """
+    with path.open("rb") as file:
+        found = kind(file.read(4096))
+    if found:
+        report.refuse("read.not_text", found, "deliver a delimited text file, or declare the reader of this format")
+    stream = Utf8Stream(path, _encoding(path, options, report))
+    try:
+        names, first_row = _header(stream, options, report)
+        yield empty(raw_schema(names))
+        yield from _rows(stream, names, first_row, options=options, report=report)
+    except pa.ArrowInvalid as error:
+        hint = "a quote may be open over many lines, or a row is longer than can be read"
+        report.refuse("read.malformed", show(str(error).splitlines()[0]), hint)
+    except UnicodeError as error:
+        report.refuse("read.encoding", str(error), "state the file's encoding in the table's options")
+    finally:
+        stream.close()
+
+
+def _encoding(path: Path, options: dict[str, Any], report: Report) -> str:
+    """Give the declared encoding, unless a byte order mark contradicts it."""
+    declared = codecs.lookup(options.get("encoding", "utf-8")).name
+    with path.open("rb") as file:
+        marked = byte_order_mark(file.read(4))
+    if marked is None or declared.startswith(marked):
+        return declared
+    hint = f"state encoding: {marked} in the table's options"
+    report.issue("read.encoding_assumed", f"byte order mark of {marked}, declared {declared}", hint)
+    return marked
+
+
+def _header(stream: Utf8Stream, options: dict[str, Any], report: Report) -> tuple[list[str], int]:
+    """Take the rows up to the data off the stream, and give the column names and the first data row's number."""
+    header_row, after = options.get("header_row", 1), options.get("skip_rows_after", 0)
+    head = stream.read(BLOCK_BYTES)
+    ends = [0]
+    try:
+        records = list(islice(csv.reader(_lines(head, ends), **_dialect(options)), header_row + after))
+    except csv.Error as error:
+        report.refuse("read.malformed", f"header: {error}", "check the header row, the delimiter and the quotes")
+    stream.give_back(head[ends[-1] :])
+    if len(records) < header_row or (header_row and not any(records[header_row - 1])):
+        hint = "check header_row in the table's options"
+        report.refuse("read.header_missing", f"no header on row {header_row}", hint)
+    banner = [" ".join(filter(None, cells)) for cells in records[: max(0, header_row - 1)] if any(cells)]
+    if banner:
+        report.issue("read.banner", show("; ".join(banner)), "text above the header", severity="info")
+    cells = records[header_row - 1] if header_row else list(options.get("columns", ()))
+    if not cells:
+        report.refuse("read.header_missing", "header_row is 0", "name the columns in the table's options")
+    return column_names([show(cell) for cell in cells], report), header_row + after + 1
+
+
+def _lines(head: bytes, ends: list[int]) -> Iterator[str]:
+    """Give lines one by one, and note after each where it ended."""
+    while ends[-1] < len(head):
+        line = LINE.match(head, ends[-1])
+        start = ends[-1]
+        ends.append(line.end() if line else len(head))
+        yield head[start : ends[-1]].decode("utf-8")
+
+
+def _dialect(options: dict[str, Any]) -> dict[str, Any]:
+    quote = options.get("quote", '"')
+    delimiter = options.get("delimiter", ",")
+    quoting = csv.QUOTE_MINIMAL if quote else csv.QUOTE_NONE
+    return {"delimiter": delimiter, "quotechar": quote or None, "quoting": quoting}
+
+
+def _rows(
+    stream: Utf8Stream, names: list[str], first_row: int, *, options: dict[str, Any], report: Report
+) -> Iterator[pa.RecordBatch]:
+    head = stream.read(BLOCK_BYTES)
+    if not head:
+        return
+    stream.give_back(head)
+    skipped: list[int] = []
+
+    def reject(row: pa.csv.InvalidRow) -> str:
+        number = first_row + row.number - 1
+        skipped.append(number)
+        hint = f"the header has {row.expected_columns} columns, this row has {row.actual_columns}"
+        if "\n" in row.text:
+            hint += f"; a quote opened on it runs over {row.text.count(chr(10))} lines"
+        report.reject_row("read.field_count", show(row.text), hint, row=number)
+        return "skip"
+
+    reader = pa.csv.open_csv(
+        stream,
+        read_options=pa.csv.ReadOptions(use_threads=False, block_size=BLOCK_BYTES, column_names=names),
+        parse_options=pa.csv.ParseOptions(
+            delimiter=options.get("delimiter", ","),
+            quote_char=options.get("quote", '"') or False,
+            newlines_in_values=True,
+            ignore_empty_lines=False,
+            invalid_row_handler=reject,
+        ),
+        convert_options=pa.csv.ConvertOptions(
+            check_utf8=False,
+            column_types={name: pa.string() for name in names},
+            null_values=[""],
+            strings_can_be_null=True,
+            quoted_strings_can_be_null=False,
+        ),
+    )
+    next_row, last = first_row, None
+    for batch in reader:
+        report.check()
+        numbers, next_row = _numbers(next_row, batch.num_rows, skipped)
+        last = batch.slice(batch.num_rows - 1) if batch.num_rows else last
+        numbered = pa.record_batch([*batch.columns, pa.array(numbers)], schema=raw_schema(names))
+        yield _judged(_without_blank(numbered), stream, report)
+    _check_last_quote(last, stream, options, report)
+
+
+def _numbers(next_row: int, count: int, skipped: list[int]) -> tuple[np.ndarray, int]:
+    """Give numbers to a batch's rows, leaving out those that were rejected before it was made."""
+    numbers = np.arange(next_row, next_row + count + len(skipped), dtype=np.int64)
+    numbers = np.setdiff1d(numbers, np.array(skipped, dtype=np.int64), assume_unique=True)[:count]
+    if not count:
+        return numbers, next_row
+    following = int(numbers[-1]) + 1
+    skipped[:] = [number for number in skipped if number >= following]
+    return numbers, following
+
+
+def _without_blank(batch: pa.RecordBatch) -> pa.RecordBatch:
+    columns = batch.columns[:-1]
+    if not all(column.null_count for column in columns):
+        return batch
+    present = columns[0].is_valid()
+    for column in columns[1:]:
+        present = pc.or_(present, column.is_valid())
+    return batch.filter(present)
+
+
+def _judged(batch: pa.RecordBatch, stream: Utf8Stream, report: Report) -> pa.RecordBatch:
+    """Reject the rows that hold bytes which are no text; costs nothing while the stream has met none."""
+    if stream.undecodable:
+        hint = "bytes that are no text in the declared encoding; save the file as UTF-8"
+        batch = _without(batch, MARKED, "read.encoding", hint, report)
+    if stream.nul:
+        batch = _without(batch, "\\x00", "read.nul", "leave out the NUL character", report)
+    return batch
+
+
+def _without(batch: pa.RecordBatch, pattern: str, rule: str, hint: str, report: Report) -> pa.RecordBatch:
+    bad = pa.array(np.zeros(batch.num_rows, dtype=bool))
+    for column in batch.columns[:-1]:
+        bad = pc.or_(bad, pc.fill_null(pc.match_substring_regex(column, pattern), False))
+    for row in batch.filter(bad).to_pylist():
+        number = row.pop(ROW)
+        found = {name: show(value).replace("\x00", "\\x00") for name, value in row.items() if value is not None}
+        column = next((name for name, value in row.items() if value and re.search(pattern, value)), None)
+        report.reject_row(rule, json.dumps(found, ensure_ascii=False), hint, row=number, column=column)
+    return batch.filter(pc.invert(bad))
+
+
+def _check_last_quote(last: pa.RecordBatch | None, stream: Utf8Stream, options: dict[str, Any], report: Report) -> None:
+    """Refuse a file whose last quote is never closed: the rows behind it would vanish into one value."""
+    quote = options.get("quote", '"').encode()
+    if last is None or not quote:
+        return
+    value = last.columns[-1][0].as_py()
+    tail = stream.tail.rstrip(b"\r\n")
+    swallowed = value is not None and "\n" in value and not tail.endswith(quote)
+    cut = value is not None and stream.tail.endswith(quote + value.encode()) and not tail.endswith(quote)
+    if swallowed or cut:
+        hint = f"a quote is opened and never closed; {value.count(chr(10))} lines ended up in one value"
+        report.refuse("read.open_quote", show(value), hint)
