@@ -34,7 +34,7 @@ with DAG(
         from pipelines import flow  # the line is loaded by the worker, never while DAGs are parsed
 
         made = flow.release(Settings.from_environment())
-        if made.get("published"):
+        if made["new"]:
             outlet_events[RELEASE].extra = made
         return made
 

@@ -27,7 +27,7 @@ STARTS_WITHIN_S = 180.0
 MARK = "MINERALS_AIRFLOW"
 """Every process that descends from an instance carries its name in this variable."""
 INTERRUPTIONS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-FAREWELLS = ((signal.SIGINT, 10.0), (signal.SIGTERM, 5.0), (signal.SIGKILL, 5.0))
+FAREWELLS = ((signal.SIGINT, 5.0), (signal.SIGTERM, 5.0), (signal.SIGKILL, 5.0))
 """Signals sent on the way out, each with the seconds that it is given; Airflow's parts do not all heed the first."""
 
 

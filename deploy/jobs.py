@@ -1,5 +1,6 @@
 """What is asked of a running Airflow: trigger every feed, follow the runs, follow the release that they cause."""
 
+import json
 import time
 from collections.abc import Callable, Iterator
 from datetime import datetime
@@ -133,10 +134,11 @@ def failure(client: httpx.Client, dag_id: str, run_id: str) -> str:
 
 
 def result(client: httpx.Client, dag_id: str, run_id: str, task_id: str) -> Any:
-    """Give what a task returned, or None when it returned nothing."""
+    """Give what a task returned, as the JSON says it, or None when it returned nothing."""
     path = f"{API}/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/xcomEntries/return_value"
     answer = client.get(path, params={"deserialize": False})
-    return answer.json()["value"] if answer.is_success else None
+    found = answer.json()["value"] if answer.is_success else None
+    return json.loads(found) if isinstance(found, str) else found
 
 
 def _pages(client: httpx.Client, path: str, key: str, **params: Any) -> Iterator[dict[str, Any]]:

@@ -1,6 +1,5 @@
 """`make run` and `make serve`: the whole line through Airflow on this machine, and nothing left running."""
 
-import json
 import logging
 import subprocess
 import sys
@@ -94,13 +93,8 @@ def _show(settings: Settings, released: Any) -> None:
     minerals = Path(sys.executable).parent / "minerals"
     sys.stdout.flush()
     subprocess.run([minerals, "status"], check=False)  # noqa: S603 - our own program, without a shell
-    made = json.loads(released) if isinstance(released, str) else released or {}
-    number = made.get("number")
-    if number is not None:
-        state = "published" if made.get("published") else "nothing new since"
-        console.print(
-            f"\n[bold]Release {number}[/] {state}: {settings.releases / 'releases' / str(number)}", soft_wrap=True
-        )
+    if released:
+        console.print(f"\n{escape(released['said'])}", soft_wrap=True)
     console.print("Try next:")
     console.print(
         "  .venv/bin/minerals query -c 'SELECT commodity, count(*) FROM mineral_occurrence GROUP BY ALL'",

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipelines.contracts import Dataset, Field, Rule
+from pipelines.contracts import Dataset, Rule
 from pipelines.errors import SourceError
 from pipelines.expectations import Expectation, Verdict, judge, native_expectations, native_frame
 from pipelines.findings import RuleCounts, rows_judged
@@ -28,7 +28,6 @@ LARGEST_LOSS = 0.5
 """Share of the last delivery's rows that may be gone."""
 LARGEST_RISE = 0.25
 """Rise of a column's share of null or unknown, over the last delivery's, that is let through."""
-UNKNOWN = "unknown"
 
 
 @dataclass(frozen=True)
@@ -74,7 +73,6 @@ class Tally:
 
     rows: int = 0
     nulls: dict[str, int] = field(default_factory=dict)
-    unknown: dict[str, int] = field(default_factory=dict)
     extent: list[float] | None = None
     counts: RuleCounts = field(default_factory=RuleCounts)
 
@@ -109,13 +107,14 @@ def audit(
     """
     path = run_folder / dataset.name / "accepted.arrow"
     tally = tally_rows(path, dataset, vocabularies)
-    figures = figures_of(tally)
+    ledger = _ledger(run_folder, dataset.name)
+    figures = figures_of(tally, ledger)
     shown = _rows_to_judge(path, tally.rows, seed)
     native = native_expectations(dataset, vocabularies) if tally.rows else ()
     of_rows = judge(native_frame(shown, native), native)
     measures = [
         *_recounted(dataset, tally),
-        *_row_count(dataset, tally, _ledger(run_folder, dataset.name)),
+        *_row_count(dataset, tally, ledger),
         *_shares(dataset, figures, previous),
         *_extent(dataset, figures),
     ]
@@ -136,16 +135,13 @@ def audit(
 
 
 def tally_rows(path: Path, dataset: Dataset, vocabularies: Vocabularies) -> Tally:
-    """Count rows, nulls, unknowns and broken rules in a file of accepted rows, batch by batch."""
+    """Count rows, nulls and broken rules in a file of accepted rows, batch by batch."""
     tally = Tally()
     rules = _recountable(dataset)
-    coded = [each.name for each in dataset.fields if UNKNOWN in _words(each, vocabularies)]
     for batch in _batches(path):
         tally.rows += batch.num_rows
         for name in dataset.names():
             tally.nulls[name] = tally.nulls.get(name, 0) + batch.column(name).null_count
-        for name in coded:
-            tally.unknown[name] = tally.unknown.get(name, 0) + _unknown_rows(batch.column(name))
         tally.extent = _widened(tally.extent, batch)
         for rule in rules:
             broken = broken_rows(batch, rule, vocabularies)
@@ -155,34 +151,22 @@ def tally_rows(path: Path, dataset: Dataset, vocabularies: Vocabularies) -> Tall
     return tally
 
 
-def figures_of(tally: Tally) -> dict[str, Any]:
-    """Give a delivery's figures: rows, shares of null and unknown by column (0 to 1), and the extent in degrees."""
+def figures_of(tally: Tally, ledger: dict[str, Any]) -> dict[str, Any]:
+    """Give a delivery's figures: rows, shares of null and unknown by column (0 to 1), and the extent in degrees.
+
+    Terms that were not known are told by the run's record: an accepted row does not tell them from absent ones.
+    """
     rows = max(tally.rows, 1)
     return {
         "rows": tally.rows,
         "null_share": {name: round(count / rows, 6) for name, count in tally.nulls.items()},
-        "unknown_share": {name: round(count / rows, 6) for name, count in tally.unknown.items()},
+        "unknown_share": dict(ledger.get("figures", {}).get("unknown_share", {})),
         "extent": tally.extent,
     }
 
 
 def _recountable(dataset: Dataset) -> tuple[Rule, ...]:
     return tuple(rule for rule in dataset.rules() if rule.severity == "error" and rule.kind not in TABLE_RULES)
-
-
-def _words(column: Field, vocabularies: Vocabularies) -> frozenset[str]:
-    return vocabularies.get(column.vocabulary or "", frozenset()) | frozenset(column.constraints.enum or ())
-
-
-def _unknown_rows(column: pa.Array) -> int:
-    """Count the rows whose code is unknown; in a list, one unknown element makes the row one."""
-    if pa.types.is_dictionary(column.type):
-        code = pc.index(column.dictionary, UNKNOWN).as_py()
-        return 0 if code < 0 else pc.equal(column.indices, code).true_count
-    if not pa.types.is_list(column.type):
-        return pc.equal(column, UNKNOWN).true_count
-    holds = pc.equal(pc.list_flatten(column), UNKNOWN)
-    return len(pc.list_parent_indices(column).filter(holds).unique())
 
 
 def _widened(extent: list[float] | None, batch: pa.RecordBatch) -> list[float] | None:
@@ -255,10 +239,13 @@ def _shares(dataset: Dataset, figures: dict[str, Any], previous: dict[str, Any] 
         return
     kept = figures["rows"] / previous["rows"]
     yield Measure(f"{dataset.name}.rows.change", "", kept, minimum=1 - LARGEST_LOSS)
-    for kind in ("null_share", "unknown_share"):
-        for column, share in figures[kind].items():
-            rise = share - previous.get(kind, {}).get(column, share)
-            yield Measure(f"{dataset.name}.{column}.{kind}.change", column, rise, maximum=LARGEST_RISE)
+    for column, share in figures["null_share"].items():
+        rise = share - previous["null_share"].get(column, share)
+        yield Measure(f"{dataset.name}.{column}.null_share.change", column, rise, maximum=LARGEST_RISE)
+    for column, share in figures["unknown_share"].items():
+        # A column of which every term was known is not listed.
+        rise = share - previous["unknown_share"].get(column, 0.0)
+        yield Measure(f"{dataset.name}.{column}.unknown_share.change", column, rise, maximum=LARGEST_RISE)
 
 
 def _extent(dataset: Dataset, figures: dict[str, Any]) -> Iterator[Measure]:

@@ -25,8 +25,8 @@ TREO_RECIPES: Mapping[str, Mapping[str, str]] = {
 }
 """Element to oxide. CIM (2011) counts La to Lu and Y; the AusIMM counts Sc too; INSPIRE's basis is RE2O3 throughout.
 
-``lanthanides-y`` takes the oxides of commerce (CeO2, Pr6O11, Tb4O7). No single legal definition exists, so a total names
-its recipe."""
+``lanthanides-y`` takes the oxides of commerce (CeO2, Pr6O11, Tb4O7). No single legal definition exists, so a total
+names its recipe."""
 
 _NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d{1,3})?"
 _WHOLE_NUMBER = rf"^{_NUMBER}$"
@@ -97,7 +97,7 @@ def total_rare_earth_oxides(grades: Mapping[str, pa.Array], recipe: str) -> pa.D
 
     Returns
     -------
-    The total in the unit of the grades; null wherever one of the recipe's elements is absent: a partial sum is no total.
+    The total in the grades' unit; null wherever one of the recipe's elements is absent: a partial sum is no total.
 
     Raises
     ------
@@ -200,7 +200,7 @@ def _plain(text: pa.Array, reading: Reading) -> _Columns:
 
 
 def _less_than_text(text: pa.Array, reading: Reading) -> _Columns:
-    """Read ``<15`` as below 15, ``>15`` as above it; this encoding explains no negative number, so that is unreadable."""
+    """Read ``<15`` as below 15, ``>15`` as above it; a negative number is unexplained, so unreadable."""
     trimmed = pc.utf8_trim_whitespace(text)
     below, above = pc.starts_with(trimmed, "<"), pc.starts_with(trimmed, ">")
     numbers, unreadable = read_numbers(pc.utf8_trim_whitespace(pc.utf8_ltrim(trimmed, "<>")), reading.decimal)
@@ -221,7 +221,7 @@ def _negative_is_limit(text: pa.Array, reading: Reading) -> _Columns:
 
 
 def _suffix_letter(text: pa.Array, reading: Reading) -> _Columns:
-    """Read ``5.000N`` as not detected at 5, ``1.000L`` below 1, ``10G`` above 10, ``.0000B`` no data. USGS OFR 81-197."""
+    """Read ``5.000N`` as not detected at 5, ``1.000L`` below 1, ``10G`` above 10, ``B`` as no data. USGS OFR 81-197."""
     parts = pc.extract_regex(pc.utf8_trim_whitespace(text), r"^(?P<number>.*?)\s*(?P<letter>[NLGB]?)$")
     letter, number = pc.struct_field(parts, "letter"), pc.struct_field(parts, "number")
     empty = pc.and_(pc.equal(letter, "B"), pc.equal(number, ""))

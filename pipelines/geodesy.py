@@ -26,12 +26,15 @@ CHAINS = {"EPSG:4202": ("EPSG:4283", "EPSG:7844"), "EPSG:4203": ("EPSG:4283", "E
 AGD66 straight to GDA2020 is 200 m wrong (no shift) or 4 to 9 m wrong (an operation of the Capital Territory)."""
 
 NO_OPERATION = {
-    "EPSG:4243": "Kalianpur 1880 (EPSG:4243, 24370 to 24374 and 24382) has no published operation to WGS 84, and without "
+    "EPSG:4243": "Kalianpur 1880 (EPSG:4243, 24370 to 24374, 24382) has no published operation to WGS 84, and without "
     "one it is more than 100 m wrong; ask the partner for Kalianpur 1975 (EPSG:24378 to 24381, 24383) or WGS 84",
 }
 
 _COVERAGE = 0.5
 """Where no area is given, the share of the system's own area that an operation must cover at least."""
+
+_SURE = 70
+"""Confidence with which PROJ must recognise well-known text, which in shapefiles names no authority."""
 
 _POINT = 1e-6
 """Degrees that an area of no width is taken to have."""
@@ -43,7 +46,7 @@ class Operation:
 
     Parameters
     ----------
-    source_crs : the system, as an authority's code where it has one.
+    source_crs : the system, as an authority's code where it has one, else as it was given.
     name : names of the steps, joined by ``+``.
     accuracy_m : stated accuracy of the steps together, in metres; never unknown.
     area : where the operation holds; points outside become not-a-number.
@@ -84,14 +87,14 @@ def operation(source_crs: str, area: Box | None = None) -> Operation:
         If there is no operation of known accuracy at all; one without a shift ("ballpark") is refused.
     """
     crs = _system(source_crs)
-    datum = _authority(crs.geodetic_crs or crs)
+    datum = _authority(_known(crs.geodetic_crs or crs))
     if datum in NO_OPERATION:
         raise RejectedError(f"{source_crs}: {NO_OPERATION[datum]}")
     hops = [crs, *(CRS(hop) for hop in CHAINS.get(datum, ())), CRS(TARGET)]
     steps = [_step(have, want, area) for have, want in zip(hops, hops[1:], strict=False)]
     named = [step.name for step in steps if step.name]
     return Operation(
-        source_crs=_authority(crs),
+        source_crs=source_crs if _authority(crs) == crs.name else _authority(crs),
         name=" + ".join(named) or "none: already WGS 84",
         accuracy_m=_together([step.accuracy_m for step in steps]),
         area=steps[0].area,
@@ -276,15 +279,25 @@ def _system(text: str) -> CRS:
     except CRSError as error:
         raise ContractError(f"coordinate reference system {text!r} is unknown") from error
     crs = next(iter(crs.sub_crs_list), crs) if crs.is_compound else crs
-    if crs.to_authority() is None:
-        known = crs.to_authority(min_confidence=70)
-        crs = CRS.from_authority(*known) if known else crs
-    return crs.to_2d() if len(crs.axis_info) > 2 else crs
+    return _known(crs.to_2d() if len(crs.axis_info) > 2 else crs)
+
+
+def _known(crs: CRS) -> CRS:
+    """Give the authority's own definition of a system that PROJ recognises."""
+    known = crs.to_authority(min_confidence=_SURE)
+    found = CRS.from_authority(*known) if known else crs
+    return found if _same_datum(crs, found) else crs
+
+
+def _same_datum(crs: CRS, found: CRS) -> bool:
+    """Tell whether PROJ recognised the datum by name; it takes an unknown one on the same ellipsoid for any."""
+    return bool(crs.datum and found.datum and found.datum.name.startswith(crs.datum.name))
 
 
 def _authority(crs: CRS) -> str:
-    known = crs.to_authority(min_confidence=100)
-    return ":".join(known) if known else crs.name
+    """Give a system's code where it is an authority's own, else its name."""
+    known = crs.to_authority()
+    return ":".join(known) if known and _same_datum(crs, CRS.from_authority(*known)) else crs.name
 
 
 def _step(have: CRS, want: CRS, area: Box | None) -> Operation:

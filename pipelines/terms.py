@@ -170,7 +170,7 @@ def hint(vocabulary: Vocabulary, term: str) -> str:
     """Say what would make an unknown term known.
 
     >>> hint(load_vocabulary(VOCABULARIES / "azimuth_reference.csv"), "grid nort")
-    "nearest known terms: 'grid', 'local', 'true'"
+    "nearest known terms: 'grid', 'local'"
     """
     near = vocabulary.nearest(term)
     if not near:

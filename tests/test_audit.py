@@ -1,3 +1,5 @@
+"""Great Expectations as a second opinion on what was accepted."""
+
 import json
 from pathlib import Path
 
@@ -79,7 +81,9 @@ def test_a_large_table_is_recounted_whole_and_sampled_by_seed(tmp_path: Path) ->
     rows["licence"] = ["no-such-code"] * count
     result = audited(tmp_path / "broken", OCCURRENCE, rows)
     assert result.mode == "sample"
-    native = {each["rule"]: each for each in result.expectations if each["expectation"] == "ExpectColumnValuesToBeInSet"}
+    native = {
+        each["rule"]: each for each in result.expectations if each["expectation"] == "ExpectColumnValuesToBeInSet"
+    }
     assert native["mineral_occurrence.licence.vocabulary"]["unexpected_count"] == LARGEST_WHOLE
     assert "mineral_occurrence.latitude.maximum: 1 of 60000 accepted rows break it when counted anew" in result.messages
     again = audit(tmp_path / "broken", OCCURRENCE, CODES, previous=None, seed=7)
@@ -89,9 +93,7 @@ def test_a_large_table_is_recounted_whole_and_sampled_by_seed(tmp_path: Path) ->
 def test_a_file_that_does_not_hold_what_the_ledger_says_fails(tmp_path: Path) -> None:
     (tmp_path / "run.json").write_text('{"datasets": {"mineral_occurrence": {"shaped": 12, "accepted": 11}}}')
     result = audited(tmp_path, OCCURRENCE, sound_rows(OCCURRENCE, 10, CODES))
-    assert result.messages == [
-        "mineral_occurrence.rows.ledger: found 10, at least 11 is wanted, at most 11 is wanted"
-    ]
+    assert result.messages == ["mineral_occurrence.rows.ledger: found 10, at least 11 is wanted, at most 11 is wanted"]
 
 
 @pytest.mark.parametrize(("shaped", "passes"), [(0, True), (5, False)])
@@ -114,12 +116,14 @@ def test_a_delivery_that_lost_half_its_rows_or_a_column_fails(tmp_path: Path) ->
     ]
 
 
-def test_figures_tell_shares_of_null_and_unknown_and_the_extent(tmp_path: Path) -> None:
+def test_figures_tell_the_share_of_null_the_extent_and_what_the_record_says_of_unknown_terms(tmp_path: Path) -> None:
+    record = {"shaped": 4, "accepted": 4, "figures": {"unknown_share": {"commodities": 0.5}}}
+    (tmp_path / "run.json").write_text(json.dumps({"datasets": {"mineral_occurrence": record}}))
     rows = sound_rows(OCCURRENCE, 4, CODES)
     rows["elevation_kind"] = ["unknown", "orthometric", None, "unknown"]
     rows["longitude"], rows["latitude"] = [1.0, 4.0, None, 2.0], [50.0, 51.0, None, 49.0]
     figures = audited(tmp_path, OCCURRENCE, rows).figures
-    assert figures["unknown_share"]["elevation_kind"] == 0.5
+    assert figures["unknown_share"] == {"commodities": 0.5}
     assert figures["null_share"]["elevation_kind"] == 0.25
     assert figures["extent"] == [1.0, 49.0, 4.0, 51.0]
 
@@ -130,4 +134,3 @@ def test_accepted_rows_that_cannot_be_read_are_a_source_error(tmp_path: Path) ->
     path.write_bytes(path.read_bytes()[:-2000])
     with pytest.raises(SourceError, match="mineral_occurrence/accepted.arrow: accepted rows cannot be read"):
         audit(tmp_path, OCCURRENCE, CODES, previous=None, seed=1)
-

@@ -1,3 +1,5 @@
+"""Rules of contracts as masks, and the issue rows made from them."""
+
 import subprocess
 import sys
 from pathlib import Path

@@ -42,7 +42,8 @@ def show(
 def replay(
     feed: Annotated[str, typer.Argument(help="Feed whose rows to take again.")],
     corrected: Annotated[
-        Path | None, typer.Option("--with", help="Folder with the partner's corrected rows, laid out like the drop root.")
+        Path | None,
+        typer.Option("--with", help="Folder with the partner's corrected rows, laid out like the drop root."),
     ] = None,
     json: Json = False,
 ) -> None:

@@ -81,7 +81,9 @@ def status(json: Json = False) -> None:
     for feed, error in told["failed"].items():
         typer.echo(f"failed: {feed}: {error}", err=True)
     if told["unclaimed"]:
-        typer.echo(f"{len(told['unclaimed'])} files in the drop belong to no feed: {', '.join(told['unclaimed'][:8])} ...")
+        typer.echo(
+            f"{len(told['unclaimed'])} files in the drop belong to no feed: {', '.join(told['unclaimed'][:8])} ..."
+        )
     release = told["release"]
     typer.echo(f"Release {release['number']}: {release['folder']}" if release else "No release yet.")
 

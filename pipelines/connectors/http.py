@@ -15,7 +15,7 @@ import httpx
 
 from pipelines.connectors.addresses import Address, redact, resolve
 from pipelines.connectors.endings import ending
-from pipelines.connectors.fetched import BLOCK_BYTES, Fetched, Intake
+from pipelines.connectors.fetched import Fetched, Intake
 from pipelines.contracts import Table
 from pipelines.errors import ContractError, MineralsError, RejectedError, SourceError
 from pipelines.formats import kind
@@ -129,7 +129,7 @@ async def _answer(
     length = _length(response, shown, cap=cap, reader=table.reader)
     intake = Intake(folder)
     try:
-        async for block in response.aiter_raw(BLOCK_BYTES):
+        async for block in response.aiter_raw():
             intake.write(block)
             if intake.size > cap:
                 raise RejectedError(f"{shown}: the answer is larger than {cap} bytes")

@@ -114,7 +114,7 @@ def _parse(model: type[M], raw: dict[str, Any], path: Path) -> M:
 
 
 def _siblings(model: type[Model], place: tuple[Any, ...]) -> list[str]:
-    """Valid keys beside a wrong one, as far as the models tell."""
+    """List the valid keys near a wrong one, as far as the models tell."""
     words: set[str] = set()
     pending: list[type[Model]] = [model]
     seen: set[type[Model]] = set()
@@ -147,9 +147,13 @@ def _check_words(feed: Feed, datasets: dict[str, Dataset], path: Path) -> None:
             raise ContractError(_wrong(path, ("datasets", name, "main"), "table", mapping.main, feed.tables))
         if len(feed.tables) > 1 and mapping.main is None:
             line = _line(path, ("datasets", name))
-            raise ContractError(f"{path.name}:{line}: {name}: several tables, so say which is main: {list(feed.tables)}")
+            raise ContractError(
+                f"{path.name}:{line}: {name}: several tables, so say which is main: {list(feed.tables)}"
+            )
         if mapping.position is not None and not datasets[name].geometry:
-            raise ContractError(f"{path.name}:{_line(path, ('datasets', name))}: {name} has no position in its contract")
+            raise ContractError(
+                f"{path.name}:{_line(path, ('datasets', name))}: {name} has no position in its contract"
+            )
 
 
 def _wrong(path: Path, place: tuple[Any, ...], kind: str, word: str, known: Any) -> str:
@@ -162,7 +166,7 @@ def _nearest(word: str, known: Any) -> str:
 
 
 def _line(path: Path, place: tuple[Any, ...]) -> int:
-    """Line on which a key of the file stands, counted from 1."""
+    """Find the line on which a key of the file stands, counted from 1."""
     node = yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
     line = 1
     for part in place:

@@ -9,7 +9,7 @@ from pipelines.catalogue import Catalogue
 from pipelines.deliveries import load_delivery
 from pipelines.errors import MineralsError, RejectedError
 from pipelines.flow.conform import conform_delivery
-from pipelines.flow.installation import catalogue_of, find_feed, keep_delivery, run_fingerprint, schemas_of
+from pipelines.flow.installation import catalogue_of, codes_of, find_feed, keep_delivery, run_fingerprint, schemas_of
 from pipelines.flow.recording import issues_of, read_record, record_run
 from pipelines.flow.releasing import release
 from pipelines.flow.replaying import Replayed
@@ -114,7 +114,11 @@ def audit(run: int, dataset: str, settings: Settings) -> None:
     schemas = schemas_of(told.feed, settings)
     previous = _previous_figures(catalogue, told.feed, dataset)
     result = auditing.audit(
-        Path(told.folder), schemas.datasets[dataset], schemas.vocabularies, previous=previous, seed=run_seed(told.delivery)
+        Path(told.folder),
+        schemas.datasets[dataset],
+        codes_of(schemas.datasets[dataset], schemas),
+        previous=previous,
+        seed=run_seed(told.delivery),
     )
     if not result.success:
         message = f"{told.feed} {dataset}: Great Expectations refuses the delivery: {'; '.join(result.messages[:5])}"
@@ -132,7 +136,9 @@ def accept(run: int, settings: Settings) -> None:
         return
     folder = Path(told.folder)
     record = read_record(folder)
-    judged = [name for name, figures in record["datasets"].items() if figures["accepted"] or "-again-" not in folder.name]
+    judged = [
+        name for name, figures in record["datasets"].items() if figures["accepted"] or "-again-" not in folder.name
+    ]
     missing = [name for name in judged if not (folder / name / "audit.json").is_file()]
     if missing:
         raise RejectedError(f"{told.feed}: run {run} was not judged yet: {missing}")
@@ -207,5 +213,3 @@ def _previous_figures(catalogue: Catalogue, feed: str, dataset: str) -> dict[str
             found = json.loads(path.read_text(encoding="utf-8"))["datasets"].get(dataset)
             return found["figures"] if found else None
     return None
-
-

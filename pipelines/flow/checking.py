@@ -75,7 +75,11 @@ def _drop_with(feed: Feed, path: Path, settings: Settings, scratch: Path) -> Ite
     for table in feed.tables.values():
         for relative in (table.path or "", *table.parts):
             beside = path.parent / Path(relative).name
-            source = beside if relative == wanted[0] or (relative in table.parts and beside.is_file()) else settings.drop / relative
+            source = (
+                beside
+                if relative == wanted[0] or (relative in table.parts and beside.is_file())
+                else settings.drop / relative
+            )
             target = drop / relative
             target.parent.mkdir(parents=True, exist_ok=True)
             if source.is_file() and not target.exists():

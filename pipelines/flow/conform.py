@@ -13,14 +13,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipelines import terms
 from pipelines.contracts import Dataset, Feed, Schemas
+from pipelines.deliveries import Delivery
 from pipelines.errors import RejectedError
 from pipelines.findings import ISSUE_SCHEMA, Finding, issue_table
+from pipelines.flow.installation import vocabularies_of
 from pipelines.flow.sources import Held, SourceUse, write_quarantine
 from pipelines.flow.split import Job, Outcome, split
 from pipelines.harmonise import RawTable, plan
-from pipelines.deliveries import Delivery
 from pipelines.read import ReadReport, read
 from pipelines.store import whole
 
@@ -34,15 +34,16 @@ log = logging.getLogger(__name__)
 class Replay:
     """Rows to take again, by dataset, and what stands already."""
 
-    rows: dict[str, np.ndarray]
+    rows: dict[str, dict[str, np.ndarray]]
+    """By dataset and file, the row numbers to take."""
     taken: dict[str, frozenset[str]]
     parents: dict[str, pa.Array]
     whole: frozenset[str] = frozenset()
     """Datasets of which every row is taken, because the partner sent corrected rows."""
 
-    def only(self, dataset: str) -> np.ndarray | None:
-        """Give the rows of a dataset to take; None for all."""
-        return None if dataset in self.whole else self.rows.get(dataset, np.zeros(0, dtype=np.int64))
+    def only(self, dataset: str) -> dict[str, np.ndarray] | None:
+        """Give by file the rows of a dataset to take; None for all."""
+        return None if dataset in self.whole else self.rows.get(dataset, {})
 
 
 def conform_delivery(
@@ -70,16 +71,24 @@ def conform_delivery(
     folder.mkdir(parents=True)
     report = read(delivery, feed.tables, folder)
     _refuse_unread(feed, delivery.id, report, folder)
-    tables = {name: RawTable(name, table.file, folder / "raw" / f"{name}.arrow") for name, table in report.tables.items()}
+    tables = {
+        name: RawTable(name, table.file, folder / "raw" / f"{name}.arrow") for name, table in report.tables.items()
+    }
     uses = {name: SourceUse.of(table) for name, table in tables.items()}
-    vocabularies = _vocabularies(feed, schemas)
     accepted_ids: dict[str, pa.Array] = dict(replay.parents) if replay else {}
     outcomes: dict[str, Outcome] = {}
     for dataset in in_order(feed, schemas):
         outcomes[dataset.name] = _conform_dataset(
-            feed, dataset, delivery.id, tables=tables, uses=uses, vocabularies=vocabularies, parents=accepted_ids,
-            folder=folder / dataset.name, replay=replay,
-        )  # fmt: skip
+            feed,
+            dataset,
+            delivery.id,
+            tables=tables,
+            uses=uses,
+            schemas=schemas,
+            parents=accepted_ids,
+            folder=folder / dataset.name,
+            replay=replay,
+        )
         known = accepted_ids.get(dataset.name)
         mine = _record_ids(folder / dataset.name / "accepted.arrow")
         accepted_ids[dataset.name] = mine if known is None else pa.concat_arrays([known, mine])
@@ -133,7 +142,9 @@ def balance(record: dict[str, Any]) -> None:
     for name, figures in record["datasets"].items():
         parts = {word: figures[word] for word in ("accepted", "quarantined", "duplicates")}
         if figures["shaped"] != sum(parts.values()):
-            raise RejectedError(f"{record['feed']}: the ledger of {name} does not balance: {figures['shaped']}, {parts}")
+            raise RejectedError(
+                f"{record['feed']}: the ledger of {name} does not balance: {figures['shaped']}, {parts}"
+            )
 
 
 def _conform_dataset(
@@ -143,12 +154,13 @@ def _conform_dataset(
     *,
     tables: dict[str, RawTable],
     uses: dict[str, SourceUse],
-    vocabularies: dict[str, terms.Vocabulary],
+    schemas: Schemas,
     parents: dict[str, pa.Array],
     folder: Path,
     replay: Replay | None,
 ) -> Outcome:
     files = {name: table.file for name, table in tables.items()}
+    vocabularies = vocabularies_of(dataset, schemas)
     job = Job(
         how=plan(feed, dataset, delivery, files, vocabularies),
         tables=tables,
@@ -160,10 +172,9 @@ def _conform_dataset(
         taken=replay.taken.get(dataset.name, frozenset()) if replay else frozenset(),
     )
     outcome = split(job, uses)
-    log.info(
-        "%s %s: %d rows shaped, %d accepted, %d quarantined, %d duplicates, %d filtered",
-        feed.id, dataset.name, outcome.shaped, outcome.accepted, outcome.quarantined, outcome.duplicates, outcome.filtered,
-    )  # fmt: skip
+    told = (outcome.shaped, outcome.accepted, outcome.quarantined, outcome.duplicates, outcome.filtered)
+    words = "%s %s: %d rows shaped, %d accepted, %d quarantined, %d duplicates, %d filtered"
+    log.info(words, feed.id, dataset.name, *told)
     return outcome
 
 
@@ -180,13 +191,6 @@ def _write_issues(batches: list[pa.RecordBatch], folder: Path) -> None:
     with pq.ParquetWriter(folder / SOURCE / "issues.parquet", ISSUE_SCHEMA, compression="zstd") as writer:
         for batch in batches:
             writer.write_batch(batch)
-
-
-def _vocabularies(feed: Feed, schemas: Schemas) -> dict[str, terms.Vocabulary]:
-    names = {
-        field.vocabulary for name in feed.datasets for field in schemas.datasets[name].fields if field.vocabulary
-    }
-    return {name: terms.load_vocabulary(schemas.vocabularies / f"{name}.csv") for name in sorted(names)}
 
 
 def _record_ids(path: Path) -> pa.Array:
@@ -214,14 +218,17 @@ def _settle_sources(
     batches.append(_file_findings(feed, delivery, report))
     ledgers = []
     for name, table in tables.items():
-        rejected = [issue for issue in report.tables[name].issues if issue["row"] is not None and issue["severity"] == "error"]
+        rejected = [
+            issue for issue in report.tables[name].issues if issue["row"] is not None and issue["severity"] == "error"
+        ]
         unused = uses[name].unused()
         held = Held(SOURCE)
         if len(unused):
             lost = _unused_finding(len(unused))
             batches.append(_place_issues(feed, delivery, table.file, pa.array(unused), [lost]))
             rules = pa.array([[lost.rule]] * len(unused), pa.list_(pa.string()))
-            held.add(pa.array(unused), pa.nulls(len(unused), pa.string()), rules)
+            count = len(unused)
+            held.add(pa.repeat(table.file, count), pa.array(unused), pa.nulls(count, pa.string()), rules)
         _hold(held, rejected, table, folder / SOURCE / f"{name}.parquet")
         ledger = uses[name].ledger(report.tables[name].rejected)
         ledgers.append({"file": table.file, "table": name, **ledger})
@@ -243,7 +250,7 @@ def _hold(held: Held, rejected: list[dict[str, Any]], table: RawTable, path: Pat
     """Write the source rows kept back; rows that could not be split into columns keep their whole text."""
     if not held.count and not rejected:
         return
-    write_quarantine(held, table, path)
+    write_quarantine(held, [table], path)
     if rejected:
         kept = pq.read_table(path)
         text = [json.dumps({"line": issue["found"]}, ensure_ascii=False) for issue in rejected]
@@ -265,7 +272,7 @@ def _as_batch(feed: Feed, delivery: str, name: str, report: ReadReport) -> pa.Re
     """Turn the reader's issues into issue rows."""
     issues = report.tables[name].issues
     words = ("rule", "severity", "column", "hint")
-    kinds = [tuple(issue.get(word) for word in words) for issue in issues]
+    kinds: list[tuple[Any, ...]] = [tuple(issue.get(word) for word in words) for issue in issues]
     found = pa.array([issue.get("found") for issue in issues], pa.string())
     findings = [
         Finding(kind[0], kind[1], kind[2], pa.array([other == kind for other in kinds]), found, kind[3] or "")
@@ -284,7 +291,7 @@ def _place_issues(
 
 
 def _file_findings(feed: Feed, delivery: str, report: ReadReport) -> pa.RecordBatch:
-    """Say once per delivery what the feed settled, what it assumes, and which columns it does not know."""
+    """Say once per delivery what the feed settled and assumes, and which columns it does not know."""
     said = list(_said(feed, report))
     found = pa.array([word[3] for word in said], pa.string())
     findings = [
@@ -299,13 +306,19 @@ def _said(feed: Feed, report: ReadReport) -> Iterator[tuple[str, str, str | None
         yield note.rule, note.severity, note.column, None, note.text
     for name, mapping in feed.datasets.items():
         if mapping.position is not None and mapping.position.crs_basis == "assumed":
-            yield f"{name}.position.crs_assumed", "warning", None, str(mapping.position.crs), mapping.position.crs_reason or ""
+            yield (
+                f"{name}.position.crs_assumed",
+                "warning",
+                None,
+                str(mapping.position.crs),
+                mapping.position.crs_reason or "",
+            )
     if feed.rights.licence == "LicenseRef-not-stated":
         yield "rights.licence_not_stated", "warning", None, feed.rights.document, "ask the partner to state a licence"
     for name, table in report.tables.items():
         for column in table.columns:
             if column not in _known_columns(feed, name):
-                hint = f"{table.file} has a column that the feed neither maps nor lists as unused; nothing was taken from it"
+                hint = f"{table.file} has a column that the feed neither maps nor lists as unused; it is left out"
                 yield "source.unmapped_column", "warning", column, column, hint
 
 
@@ -333,4 +346,3 @@ def _mapped(value: Any) -> Iterator[str]:
 def _words(sql: str) -> list[str]:
     """Give the identifiers of an SQL text, quoted or plain."""
     return re.findall(r'"[^"]+"|[A-Za-z_][A-Za-z0-9_]*', sql)
-

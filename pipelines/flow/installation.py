@@ -4,11 +4,12 @@ import hashlib
 from datetime import UTC, datetime
 from functools import cache
 
+from pipelines import terms
 from pipelines.catalogue import Catalogue, open_catalogue
 from pipelines.catalogue.facts import DeliveryFile
-from pipelines.contracts import Feed, Schemas, load_datasets, load_feed
-from pipelines.errors import ContractError
+from pipelines.contracts import Dataset, Feed, Schemas, load_datasets, load_feed
 from pipelines.deliveries import Delivery
+from pipelines.errors import ContractError
 from pipelines.settings import PROJECT, Settings
 
 
@@ -37,6 +38,17 @@ def schemas_of(feed_id: str, settings: Settings) -> Schemas:
 def find_feed(feed_id: str, settings: Settings) -> Feed:
     """Load one feed."""
     return schemas_of(feed_id, settings).feeds[feed_id]
+
+
+def vocabularies_of(dataset: Dataset, schemas: Schemas) -> dict[str, terms.Vocabulary]:
+    """Load the vocabularies that a dataset's columns use."""
+    names = sorted({field.vocabulary for field in dataset.fields if field.vocabulary})
+    return {name: terms.load_vocabulary(schemas.vocabularies / f"{name}.csv") for name in names}
+
+
+def codes_of(dataset: Dataset, schemas: Schemas) -> dict[str, frozenset[str]]:
+    """Give the codes of the vocabularies that a dataset's columns use."""
+    return {name: frozenset(found.codes) for name, found in vocabularies_of(dataset, schemas).items()}
 
 
 def keep_delivery(catalogue: Catalogue, feed: Feed, delivery: Delivery, corrects: str | None = None) -> None:

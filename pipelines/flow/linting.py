@@ -30,7 +30,14 @@ def _dataset_problems(settings: Settings) -> Iterator[tuple[str, str]]:
         for field in dataset.fields:
             if field.vocabulary and not (settings.schemas / "vocabularies" / f"{field.vocabulary}.csv").is_file():
                 yield f"{dataset.name}.yml", f"{field.name}: no vocabulary {field.vocabulary!r}"
-            for other in (field.text_of, field.unit_of, field.qualifier_of, field.limit_of, field.converted_from, field.element_of):
+            for other in (
+                field.text_of,
+                field.unit_of,
+                field.qualifier_of,
+                field.limit_of,
+                field.converted_from,
+                field.element_of,
+            ):
                 if other is not None and other not in names:
                     yield f"{dataset.name}.yml", f"{field.name}: no column {other!r}"
 
@@ -83,4 +90,6 @@ def _column_problems(column: Column, vocabulary: str | None, settings: Settings)
     if vocabulary and path.is_file():
         codes = terms.load_vocabulary(path).codes
         const = [str(column.const)] if column.const is not None else []
-        yield from (f"no code {code!r} in {vocabulary}.csv" for code in [*column.codes.values(), *const] if code not in codes)
+        yield from (
+            f"no code {code!r} in {vocabulary}.csv" for code in [*column.codes.values(), *const] if code not in codes
+        )

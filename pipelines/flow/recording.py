@@ -65,7 +65,7 @@ def issues_of(folder: Path) -> Iterator[Issue]:
     files = [str(path) for path in issue_files(folder)]
     with duckdb.connect(config={"threads": 1}) as connection:
         rows = connection.execute(
-            "SELECT dataset, file, rule, severity, \"column\", count(*), max(hint), "
+            'SELECT dataset, file, rule, severity, "column", count(*), max(hint), '
             "list({'row': row, 'record_id': record_id, 'found': found} ORDER BY row)[1:" + str(EXAMPLES) + "] "
             "FROM read_parquet(?) GROUP BY ALL ORDER BY ALL",
             [files],

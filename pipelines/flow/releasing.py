@@ -52,7 +52,7 @@ def release(settings: Settings) -> dict[str, Any]:
 
 
 def loadable_feeds(settings: Settings) -> list[Feed]:
-    """Load the feeds whose files hold; a broken one is told by its DAG and by `feeds lint`, and its last share stands."""
+    """Load the feeds whose files hold; a broken one is told by its DAG and by `feeds lint`."""
     datasets = load_datasets(settings.schemas)
     feeds = []
     for path in feed_files(settings.schemas):
@@ -67,7 +67,11 @@ def _share(catalogue: Catalogue, feed: Feed, told: Report | None) -> Share:
     runs = catalogue.latest_accepted(feed.id)
     records = [read_record(run.folder) for run in runs]
     accepted = {
-        name: [Path(run.folder) / name / "accepted.arrow" for run, record in zip(runs, records, strict=True) if name in record["datasets"]]
+        name: [
+            Path(run.folder) / name / "accepted.arrow"
+            for run, record in zip(runs, records, strict=True)
+            if name in record["datasets"]
+        ]
         for name in feed.datasets
     }
     return Share(

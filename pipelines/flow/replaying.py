@@ -74,18 +74,20 @@ def replay(feed_id: str, settings: Settings, *, judge: Judge, corrected: Path | 
 
 def _rows_again(waiting: list[QuarantineRow], schemas: Schemas, feed: Feed, share: list[Run]) -> Replay:
     """Say which rows of each dataset are to be taken again, and what stands already."""
-    rows: dict[str, np.ndarray] = {}
+    rows: dict[str, dict[str, np.ndarray]] = {}
     standing = {dataset.name: _accepted_ids(share, dataset.name) for dataset in in_order(feed, schemas)}
     for name in feed.datasets:
-        file = feed.tables[feed.main_table(name)].file
-        mine = {row.row for row in waiting if row.row is not None and row.dataset in (name, SOURCE) and row.file == file}
-        rows[name] = np.array(sorted(mine), dtype=np.int64)
+        mine: dict[str, set[int]] = {}
+        for row in waiting:
+            if row.row is not None and row.dataset in (name, SOURCE):
+                mine.setdefault(row.file, set()).add(row.row)
+        rows[name] = {file: np.array(sorted(numbers), dtype=np.int64) for file, numbers in mine.items()}
     taken = {name: frozenset(ids.to_pylist()) for name, ids in standing.items()}
     return Replay(rows=rows, taken=taken, parents=standing)
 
 
 def _accepted_ids(share: Iterable[Run], dataset: str) -> pa.Array:
-    parts = []
+    parts: list[pa.Array] = []
     for run in share:
         path = Path(run.folder) / dataset / "accepted.arrow"
         if path.is_file():
@@ -94,9 +96,7 @@ def _accepted_ids(share: Iterable[Run], dataset: str) -> pa.Array:
     return pa.concat_arrays(parts) if parts else pa.array([], pa.string())
 
 
-def _run_again(
-    catalogue: Catalogue, schemas: Schemas, share: list[Run], again: Replay, settings: Settings
-) -> int:
+def _run_again(catalogue: Catalogue, schemas: Schemas, share: list[Run], again: Replay, settings: Settings) -> int:
     base = share[0]
     feed = schemas.feeds[base.feed]
     landed = catalogue.find_delivery(base.delivery, feed.id)
@@ -193,7 +193,8 @@ def _record_replay(catalogue: Catalogue, run: int, record: dict[str, Any], folde
 
 def _resolve(catalogue: Catalogue, run: int, folder: Path, waiting: list[QuarantineRow], *, by_id: bool) -> int:
     """Close the rows that were accepted now: by row number, or by record id where corrected rows replace them."""
-    rows, ids = set(), set()
+    rows: set[tuple[str, str, int]] = set()
+    ids: set[tuple[str, str]] = set()
     for path in sorted(folder.glob("*/accepted.arrow")):
         with pa.OSFile(str(path)) as source, pa.ipc.open_stream(source) as reader:
             for batch in reader:

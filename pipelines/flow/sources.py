@@ -6,6 +6,7 @@ from pathlib import Path
 import duckdb
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
@@ -69,44 +70,52 @@ class Held:
     dataset: str
     batches: list[pa.Table] = field(default_factory=list)
 
-    def add(self, rows: pa.Array, record_ids: pa.Array, rules: pa.Array) -> None:
+    def add(self, files: pa.Array, rows: pa.Array, record_ids: pa.Array, rules: pa.Array) -> None:
         """Hold rows with the rules that they break."""
-        self.batches.append(pa.table({"row": rows, "record_id": record_ids, "rules": rules}))
+        columns = {"file": files, "row": rows, "record_id": record_ids, "rules": rules}
+        schema = pa.schema([QUARANTINE_SCHEMA.field(name) for name in columns])
+        self.batches.append(pa.table(columns).cast(schema))
 
     @property
     def count(self) -> int:
         """How many rows are held."""
         return sum(batch.num_rows for batch in self.batches)
 
-    def table(self) -> pa.Table:
-        """Give all held rows in the order in which they were held."""
-        schema = pa.schema([QUARANTINE_SCHEMA.field(name) for name in ("row", "record_id", "rules")])
-        return pa.concat_tables([batch.cast(schema) for batch in self.batches] or [schema.empty_table()])
+    def of(self, file: str) -> pa.Table:
+        """Give the rows held of one file, in the order in which they were held."""
+        schema = pa.schema([QUARANTINE_SCHEMA.field(name) for name in ("file", "row", "record_id", "rules")])
+        whole = pa.concat_tables(self.batches or [schema.empty_table()])
+        return whole.filter(pc.equal(whole["file"], file))
 
 
-def write_quarantine(held: Held, table: RawTable, path: Path) -> None:
-    """Write held rows to Parquet, each with its source row as received, as a JSON object."""
-    connection = duckdb.connect(config={"threads": 1})
-    connection.register("held", held.table())
-    connection.register("raw", ds.dataset(table.path, format="ipc"))
-    columns = [name for name in ds.dataset(table.path, format="ipc").schema.names if name not in ("_row", "_wkb")]
-    fields = ", ".join(f'"{name.replace(chr(34), chr(34) * 2)}" := raw.{_quoted(name)}' for name in columns)
-    found = connection.sql(
-        f"SELECT held.row AS row, held.record_id AS record_id, to_json(struct_pack({fields})) AS raw, held.rules AS rules "  # noqa: S608 - names are quoted
-        "FROM held LEFT JOIN raw ON raw._row = held.row ORDER BY held.row, held.record_id"
-    ).to_arrow_table()
-    connection.close()
-    rows = found.num_rows
-    full = pa.table(
-        {
-            "dataset": pa.repeat(pa.scalar(held.dataset), rows),
-            "table": pa.repeat(pa.scalar(table.name), rows),
-            "file": pa.repeat(pa.scalar(table.file), rows),
-            **{name: found.column(name) for name in ("row", "record_id", "raw", "rules")},
-        }
-    ).cast(QUARANTINE_SCHEMA)
+def write_quarantine(held: Held, tables: list[RawTable], path: Path) -> None:
+    """Write held rows to Parquet, each with its source row as received, as a JSON object.
+
+    Parameters
+    ----------
+    tables : the raw tables that the rows may come from, one for each file.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    pq.write_table(full, path, compression="zstd")
+    with pq.ParquetWriter(path, QUARANTINE_SCHEMA, compression="zstd") as writer:
+        for table in tables:
+            writer.write_table(_with_raw(held.dataset, held.of(table.file), table))
+
+
+def _with_raw(dataset: str, held: pa.Table, table: RawTable) -> pa.Table:
+    raw = ds.dataset(table.path, format="ipc")
+    names = [name for name in raw.schema.names if name not in ("_row", "_wkb")]
+    fields = ", ".join(f"{_quoted(name)} := raw.{_quoted(name)}" for name in names)
+    with duckdb.connect(config={"threads": 1}) as connection:
+        connection.register("held", held)
+        connection.register("raw", raw)
+        found = connection.sql(
+            f"SELECT held.row, held.record_id, to_json(struct_pack({fields})) AS raw, held.rules "  # noqa: S608 - names are quoted
+            "FROM held LEFT JOIN raw ON raw._row = held.row ORDER BY held.row, held.record_id"
+        ).to_arrow_table()
+    said = {"dataset": dataset, "table": table.name, "file": table.file}
+    columns = {name: pa.repeat(pa.scalar(text), found.num_rows) for name, text in said.items()}
+    columns.update({name: found.column(name) for name in ("row", "record_id", "raw", "rules")})
+    return pa.table(columns).cast(QUARANTINE_SCHEMA)
 
 
 def _quoted(name: str) -> str:

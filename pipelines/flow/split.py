@@ -13,7 +13,7 @@ from pipelines.contracts import Rule
 from pipelines.findings import ISSUE_SCHEMA, Finding, RuleCounts, error_mask, issue_table, rule_lists
 from pipelines.flow.duplicates import Identities, settle
 from pipelines.flow.sources import Held, SourceUse, write_quarantine
-from pipelines.harmonise import Plan, RawTable, harmonise, shape
+from pipelines.harmonise import TABLE, Plan, RawTable, harmonise, shape, table_files
 from pipelines.validate import foreign_keys, validate
 
 
@@ -30,6 +30,8 @@ class Outcome:
     heard: dict[str, Finding] = field(default_factory=dict)
     nulls: dict[str, int] = field(default_factory=dict)
     extent: list[float] | None = None
+    origins: set[str] = field(default_factory=set)
+    """Tables whose rows the records are named after."""
 
     def hear(self, findings: list[Finding]) -> None:
         """Remember severity, column and hint of every rule, and the first hint that says something."""
@@ -104,8 +106,8 @@ class Job:
     parents: dict[str, pa.Array]
     """Accepted record ids of the datasets that this one refers to, where the feed fills them."""
     folder: Path
-    only: np.ndarray | None = None
-    """Row numbers of the main table to take, when only some are replayed."""
+    only: dict[str, np.ndarray] | None = None
+    """By file the row numbers to take, when only some are replayed."""
     taken: frozenset[str] = frozenset()
     """Record ids that stand already, when only some rows are replayed."""
 
@@ -117,7 +119,6 @@ def split(job: Job, uses: dict[str, SourceUse]) -> Outcome:
     """
     outcome = Outcome()
     job.folder.mkdir(parents=True, exist_ok=True)
-    main = job.tables[job.how.main]
     held = Held(job.how.dataset.name)
     identities = Identities()
     accepted = job.folder / "accepted.arrow"
@@ -128,12 +129,12 @@ def split(job: Job, uses: dict[str, SourceUse]) -> Outcome:
             outcome.hear([rule])
             outcome.counts.failed[rule.rule] = outcome.counts.failed.get(rule.rule, 0) + batch.num_rows
             rules = rule_lists([rule], np.ones(batch.num_rows, dtype=bool))
-            held.add(batch.column("source_row"), batch.column("record_id"), rules)
+            held.add(*_place(batch), rules)
     settled = accepted.with_name("settled.arrow")
     if settled.exists():
         settled.replace(accepted)
     outcome.quarantined = held.count
-    write_quarantine(held, main, job.folder / "quarantine.parquet")
+    write_quarantine(held, _by_file(job, outcome), job.folder / "quarantine.parquet")
     return outcome
 
 
@@ -155,23 +156,22 @@ def _write_accepted(
             _report(job, batch, findings, issues)
             if bad.any():
                 broken = batch.filter(pa.array(bad))
-                held.add(broken.column("source_row"), broken.column("record_id"), rule_lists(findings, bad))
+                held.add(*_place(broken), rule_lists(findings, bad))
                 batch = batch.filter(pa.array(~bad))
             identities.add(batch.column("record_id"))
             outcome.measure(batch)
             writer.write_batch(batch)
 
 
-def _judged(
-    job: Job, uses: dict[str, SourceUse], outcome: Outcome
-) -> Iterator[tuple[pa.RecordBatch, list[Finding]]]:
+def _judged(job: Job, uses: dict[str, SourceUse], outcome: Outcome) -> Iterator[tuple[pa.RecordBatch, list[Finding]]]:
     """Yield harmonised batches with everything found about them; declared filters leave rows out first."""
     mapping, main = job.how.mapping, job.how.main
     for whole in shape(job.tables, mapping, main, job.folder / "scratch", job.how.feed.id):
-        shaped = _without_filtered(_only(whole, job.only), len(mapping.filters), uses, main, outcome)
+        shaped = _without_filtered(_only(whole, job), len(mapping.filters), uses, main, outcome)
         if shaped.num_rows == 0:
             continue
         _mark_used(shaped, uses, main, filtered=False)
+        outcome.origins.update(shaped.column(TABLE).unique().to_pylist() if TABLE in shaped.schema.names else [main])
         made = harmonise(shaped, job.how)
         findings = made.findings + validate(made.batch, job.rules, job.codes)
         for rule in job.rules:
@@ -183,10 +183,26 @@ def _judged(
         yield made.batch, findings
 
 
-def _only(batch: pa.RecordBatch, rows: np.ndarray | None) -> pa.RecordBatch:
-    if rows is None:
+def _only(batch: pa.RecordBatch, job: Job) -> pa.RecordBatch:
+    if job.only is None:
         return batch
-    return batch.filter(pa.array(np.isin(batch.column("_row").to_numpy(), rows)))
+    rows = batch.column("_row").to_numpy()
+    if TABLE not in batch.schema.names:
+        wanted = job.only.get(job.how.files[job.how.main], np.zeros(0, dtype=np.int64))
+        return batch.filter(pa.array(np.isin(rows, wanted)))
+    files = table_files(batch, job.how.files)
+    chosen = np.zeros(batch.num_rows, dtype=bool)
+    for file, wanted in job.only.items():
+        chosen |= pc.equal(files, file).to_numpy(zero_copy_only=False) & np.isin(rows, wanted)
+    return batch.filter(pa.array(chosen))
+
+
+def _place(batch: pa.RecordBatch) -> tuple[pa.Array, pa.Array, pa.Array]:
+    return batch.column("source_file"), batch.column("source_row"), batch.column("record_id")
+
+
+def _by_file(job: Job, outcome: Outcome) -> list[RawTable]:
+    return [job.tables[name] for name in job.tables if name in (outcome.origins or {job.how.main})]
 
 
 def _without_filtered(
@@ -205,15 +221,20 @@ def _without_filtered(
 
 
 def _mark_used(batch: pa.RecordBatch, uses: dict[str, SourceUse], main: str, *, filtered: bool) -> None:
+    several = TABLE in batch.schema.names
     for table, use in uses.items():
-        name = "_row" if table == main else f"_row_{table}"
-        index = batch.schema.get_field_index(name)
-        if index < 0:
-            continue
-        rows = batch.column(index)
-        if pa.types.is_list(rows.type):
-            rows = pc.list_flatten(rows)
-        use.mark(rows.drop_null().to_numpy(zero_copy_only=False).astype(np.int64), filtered=filtered)
+        if several:
+            mine = batch.filter(pc.equal(batch.column(TABLE), table))
+            use.mark(_row_numbers(mine.column("_row")), filtered=filtered)
+        elif table == main:
+            use.mark(_row_numbers(batch.column("_row")), filtered=filtered)
+        if f"_row_{table}" in batch.schema.names:
+            use.mark(_row_numbers(batch.column(f"_row_{table}")), filtered=filtered)
+
+
+def _row_numbers(rows: pa.Array) -> np.ndarray:
+    flat = pc.list_flatten(rows) if pa.types.is_list(rows.type) else rows
+    return flat.drop_null().to_numpy(zero_copy_only=False).astype(np.int64)
 
 
 def _report(job: Job, batch: pa.RecordBatch, findings: list[Finding], issues: pq.ParquetWriter) -> None:
@@ -225,7 +246,7 @@ def _report(job: Job, batch: pa.RecordBatch, findings: list[Finding], issues: pq
         feed=job.how.feed.id,
         delivery=job.how.delivery,
         dataset=job.how.dataset.name,
-        files=job.tables[job.how.main].file,
+        files=batch.column("source_file"),
         rows=batch.column("source_row"),
         record_ids=batch.column("record_id"),
     )

@@ -38,7 +38,13 @@ def _ledger(record: dict[str, Any]) -> list[dict[str, Any]]:
     read = sum(source["rows"] for source in record["sources"])
     kept = sum(source["quarantined"] for source in record["sources"])
     filtered = sum(source["filtered"] for source in record["sources"])
-    files = {"feed": record["feed"], "file": f"{len(record['sources'])} tables", "read": read, "quarantined": kept, "filtered": filtered}
+    files = {
+        "feed": record["feed"],
+        "file": f"{len(record['sources'])} tables",
+        "read": read,
+        "quarantined": kept,
+        "filtered": filtered,
+    }
     files["used"] = sum(source["used"] for source in record["sources"])
     datasets = [
         {
@@ -66,7 +72,13 @@ def kept_back(settings: Settings, feed: str, rule: str | None, limit: int) -> li
             for row in pq.read_table(path).to_pylist():
                 if (row["dataset"], row["file"], row["row"]) not in waiting or (rule and rule not in row["rules"]):
                     continue
-                found.append({**row, "rules": ", ".join(row["rules"]), "hint": "; ".join(hints.get(one, "") for one in row["rules"])})
+                found.append(
+                    {
+                        **row,
+                        "rules": ", ".join(row["rules"]),
+                        "hint": "; ".join(hints.get(one, "") for one in row["rules"]),
+                    }
+                )
                 if len(found) == limit:
                     return found
     return found
@@ -112,14 +124,30 @@ def release_shown(settings: Settings, number: int | None) -> dict[str, Any]:
     folder = release_folder(settings, number)
     manifest = load_release(LocalStore(settings.releases), int(Path(folder).name))
     datasets = [
-        {"dataset": name, "rows": told["rows"], "files": len(told["files"]), "bytes": sum(file["bytes"] for file in told["files"])}
+        {
+            "dataset": name,
+            "rows": told["rows"],
+            "files": len(told["files"]),
+            "bytes": sum(file["bytes"] for file in told["files"]),
+        }
         for name, told in manifest["datasets"].items()
     ]
     feeds = [
-        {"feed": name, "state": told["state"], "delivery": (told["delivery"] or "")[:12], "rows": sum((told.get("rows") or {}).values())}
+        {
+            "feed": name,
+            "state": told["state"],
+            "delivery": (told["delivery"] or "")[:12],
+            "rows": sum((told.get("rows") or {}).values()),
+        }
         for name, told in manifest["feeds"].items()
     ]
-    return {"number": int(Path(folder).name), "folder": folder, "manifest": manifest, "datasets": datasets, "feeds": feeds}
+    return {
+        "number": int(Path(folder).name),
+        "folder": folder,
+        "manifest": manifest,
+        "datasets": datasets,
+        "feeds": feeds,
+    }
 
 
 def verified(settings: Settings, number: int | None) -> str:

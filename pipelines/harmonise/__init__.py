@@ -16,7 +16,10 @@ from pipelines.harmonise.columns import Draft, fill, repeat, text_of, tidy
 from pipelines.harmonise.position import Operations, crs_codes, place
 from pipelines.harmonise.shape import RawTable, shape
 
-__all__ = ["Harmonised", "Plan", "RawTable", "harmonise", "plan", "shape"]
+__all__ = ["TABLE", "Harmonised", "Plan", "RawTable", "harmonise", "plan", "shape", "table_files"]
+
+TABLE = "_table"
+"""Column by which a select says which of several tables a row's ``_row`` counts."""
 
 
 @dataclass(frozen=True)
@@ -100,6 +103,22 @@ def harmonise(shaped: pa.RecordBatch, how: Plan) -> Harmonised:
     return Harmonised(_assemble(draft, how), draft.findings)
 
 
+def table_files(shaped: pa.RecordBatch, files: dict[str, str]) -> pa.DictionaryArray:
+    """Give each row's file, where a select takes the rows of one dataset from several tables.
+
+    Raises
+    ------
+    ContractError
+        If the select names a table that the feed does not have.
+    """
+    encoded = pc.dictionary_encode(shaped.column(TABLE))
+    names = encoded.dictionary.to_pylist()
+    strange = sorted({str(name) for name in names} - set(files))
+    if strange or encoded.null_count:
+        raise ContractError(f"the select's {TABLE} names no table of the feed: {strange or 'null'}; known: {sorted(files)}")
+    return pc.dictionary_encode(pa.array([files[name] for name in names], pa.string()).take(encoded.indices))
+
+
 def _reference(draft: Draft, how: Plan, column: Column) -> pa.Array:
     key = how.feed.datasets[column.of].key if column.of else None
     authority = column.authority or (key.authority if key else None)
@@ -145,6 +164,8 @@ def _fill_provenance(draft: Draft, how: Plan) -> None:
     }
     for name, text in said.items():
         draft.columns.setdefault(name, repeat(text, draft.rows))
+    if draft.shaped.schema.get_field_index(TABLE) >= 0:
+        draft.columns["source_file"] = table_files(draft.shaped, how.files)
     draft.columns["source_row"] = pc.cast(draft.raw("_row"), pa.int64())
     draft.columns["source_also"] = _other_rows(draft, how)
 

@@ -114,7 +114,7 @@ def _place_corners(draft: Draft, position: Position, operations: Operations) -> 
     draft.find("position.corners_repaired", "warning", "geometry", parsed.repaired, pair, hint)
     draft.columns["source_position"] = pair
     _compare_corners(draft, position, parsed.geometry)
-    _set_shapes(draft, shapely.from_wkb(_objects(parsed.geometry)), operations)
+    _set_shapes(draft, parsed.geometry, operations)
 
 
 def _compare_corners(draft: Draft, position: Position, wkb: pa.Array) -> None:
@@ -148,17 +148,19 @@ def _place_shapes(draft: Draft, position: Position, operations: Operations) -> N
         draft.columns["source_x"], draft.columns["source_y"] = (pa.array(v, mask=np.isnan(v)) for v in (x, y))
         _set_points(draft, *_to_crs84(draft, operations, x, y))
         return
-    _set_shapes(draft, shapes, operations)
+    readable = pa.array(shapely.to_wkb(shapes), pa.binary())
+    _set_shapes(draft, readable, operations)
 
 
-def _set_shapes(draft: Draft, shapes: np.ndarray, operations: Operations) -> None:
-    """Set shapes that all stand in one system, as a file's geometries do."""
+def _set_shapes(draft: Draft, wkb: pa.Array, operations: Operations) -> None:
+    """Set shapes that all stand in one system, as a file's geometries do; one that cannot be moved is said so."""
     code = draft.columns["source_crs"].dictionary[0].as_py()
-    moved = shapely.transform(
-        shapes, lambda points: np.column_stack(geodesy.transform(points[:, 0], points[:, 1], operations[code]))
-    )
-    centre = shapely.centroid(moved)
-    draft.columns["geometry"] = pa.array(shapely.to_wkb(moved), pa.binary())
+    moved = geodesy.transform_wkb(wkb, operations[code])
+    lost = pc.and_(pc.is_null(moved), pc.is_valid(wkb))
+    hint = "the shape does not lie on the earth in the stated system: check axis order, zone and units"
+    draft.find("position.not_transformable", "error", "geometry", lost, None, hint)
+    centre = shapely.centroid(shapely.from_wkb(_objects(moved)))
+    draft.columns["geometry"] = moved
     for name, coordinate in (("longitude", shapely.get_x(centre)), ("latitude", shapely.get_y(centre))):
         draft.columns[name] = pa.array(coordinate, mask=np.isnan(coordinate))
 

@@ -9,6 +9,7 @@ from pipelines.errors import RejectedError
 from pipelines.readers.limits import Limits
 
 TEXT_CHARACTERS = 4000
+CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 REFUSED = 3
 """Exit code of a reader's process that refused its file and said why."""
 
@@ -19,9 +20,7 @@ def printable(text: str) -> str:
     >>> printable("a\x00b")
     'a\\x00b'
     """
-    escaped = re.sub(
-        r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]", lambda one: f"\\x{ord(one.group()):02x}", text[:TEXT_CHARACTERS]
-    )
+    escaped = CONTROL.sub(lambda one: f"\\x{ord(one.group()):02x}", text[:TEXT_CHARACTERS])
     return escaped.encode("utf-8", "backslashreplace").decode("utf-8")
 
 

@@ -1,0 +1,185 @@
+"""Delimited text: every row is either in a column or told with its number and text."""
+
+import gzip
+from pathlib import Path
+
+import pytest
+
+from tests.partners import opened, rows_of, rules_of
+
+
+def test_every_value_is_text_as_it_came(tmp_path: Path) -> None:
+    table = rows_of(opened('id,grade,note\n007,1.50," a "\n9007199254740993,1e5,\n', "delimited", tmp_path))
+    assert table.to_pylist() == [
+        {"id": "007", "grade": "1.50", "note": " a ", "_row": 2},
+        {"id": "9007199254740993", "grade": "1e5", "note": None, "_row": 3},
+    ]
+
+
+def test_an_empty_field_is_null_and_a_quoted_one_is_empty_text(tmp_path: Path) -> None:
+    table = rows_of(opened('id,a,b\n1,,""\n', "delimited", tmp_path))
+    assert table.select(["a", "b"]).to_pylist() == [{"a": None, "b": ""}]
+
+
+def test_a_row_of_the_wrong_width_is_told_and_the_others_keep_their_numbers(tmp_path: Path) -> None:
+    outcome = opened('id,name\n1,"two\nlines"\n2,b,c\n3\n\n4,d\n', "delimited", tmp_path)
+    assert rows_of(outcome)["_row"].to_pylist() == [2, 6]
+    assert rules_of(outcome) == [("read.field_count", "error", 3), ("read.field_count", "error", 4)]
+    assert [issue["found"] for issue in outcome.issues] == ["2,b,c", "3"]
+    assert outcome.rejected == 2
+
+
+def test_row_numbers_are_exact_over_many_blocks(tmp_path: Path) -> None:
+    lines = [f"{number},{'x' * 100}" for number in range(2, 100_002)]
+    for number in (5, 41_000, 41_001, 99_999):
+        lines[number - 2] += ",too much"
+    outcome = opened("id,name\n" + "\n".join(lines), "delimited", tmp_path)
+    table = rows_of(outcome)
+    assert table["id"].to_pylist() == [str(row) for row in table["_row"].to_pylist()]
+    assert [issue["row"] for issue in outcome.issues] == [5, 41_000, 41_001, 99_999]
+    assert table.num_rows == 100_000 - 4
+
+
+def test_bytes_that_are_no_text_reject_their_row_only(tmp_path: Path) -> None:
+    outcome = opened(b"id,name\n1,caf\xe9\n2,caf\xc3\xa9\n3,\xff,x\n", "delimited", tmp_path)
+    assert rows_of(outcome).to_pylist() == [{"id": "2", "name": "café", "_row": 3}]
+    assert sorted(rules_of(outcome)) == [("read.encoding", "error", 2), ("read.field_count", "error", 4)]
+    assert {r"caf\\xe9" in issue["found"] or r"\xff" in issue["found"] for issue in outcome.issues} == {True}
+    assert "\ufffd" not in str(outcome.issues)
+
+
+def test_a_character_over_two_blocks_stays_whole(tmp_path: Path) -> None:
+    text = "id\n" + "aé€😀\n" * 700_000
+    outcome = opened(text, "delimited", tmp_path)
+    assert (outcome.rows, outcome.issues) == (700_000, ())
+    assert rows_of(outcome)["id"].unique().to_pylist() == ["aé€😀"]
+
+
+@pytest.mark.parametrize(("encoding", "options"), [("cp1252", {"encoding": "cp1252"}), ("utf-8-sig", {})])
+def test_a_declared_encoding_is_followed(tmp_path: Path, encoding: str, options: dict[str, str]) -> None:
+    outcome = opened("id,name\n1,Škoda – é\n".encode(encoding), "delimited", tmp_path, **options)
+    assert rows_of(outcome).to_pylist() == [{"id": "1", "name": "Škoda – é", "_row": 2}]
+    assert outcome.issues == ()
+
+
+def test_a_byte_without_a_character_in_the_declared_encoding_rejects_its_row(tmp_path: Path) -> None:
+    outcome = opened(b"id,name\n1,a\x81\n2,\x80\n", "delimited", tmp_path, encoding="cp1252")
+    assert rows_of(outcome)["name"].to_pylist() == ["€"]
+    assert rules_of(outcome) == [("read.encoding", "error", 2)]
+
+
+def test_utf16_is_noticed_by_its_mark(tmp_path: Path) -> None:
+    outcome = opened("id,name\n1,é\n".encode("utf-16"), "delimited", tmp_path)
+    assert rows_of(outcome).to_pylist() == [{"id": "1", "name": "é", "_row": 2}]
+    assert rules_of(outcome) == [("read.encoding_assumed", "warning", None)]
+    assert opened("id\né\n".encode("utf-16"), "delimited", tmp_path, encoding="utf-16").issues == ()
+    cut = opened("id,name\n1,é\n".encode("utf-16")[:-1], "delimited", tmp_path)
+    assert rules_of(cut)[-1][0] == "read.encoding"
+
+
+def test_a_nul_rejects_its_row_and_is_shown(tmp_path: Path) -> None:
+    outcome = opened(b"id,name\n1,a\x00b\n2,c\n", "delimited", tmp_path)
+    assert rows_of(outcome)["id"].to_pylist() == ["2"]
+    assert rules_of(outcome) == [("read.nul", "error", 2)]
+    assert outcome.issues[0]["column"] == "name"
+    assert "\x00" not in outcome.issues[0]["found"]
+
+
+def test_a_quote_that_is_never_closed_loses_no_rows_unseen(tmp_path: Path) -> None:
+    for text in ('id,name\n1,"a\n2,b\n3,c\n', 'id,name\n1,a\n2,"b', 'id,name\n1,a\n2,"b,c\n3,d\n'):
+        outcome = opened(text, "delimited", tmp_path)
+        assert outcome.path is None
+        assert rules_of(outcome)[-1][0] == "read.open_quote", text
+    first = opened('id,name\n"1,a\n2,b\n', "delimited", tmp_path)
+    assert rules_of(first) == [("read.field_count", "error", 2)]
+    assert "runs over" in first.issues[0]["hint"]
+
+
+def test_a_quoted_value_of_several_lines_at_the_end_is_no_open_quote(tmp_path: Path) -> None:
+    for end in ("", "\n", "\r\n"):
+        outcome = opened('id,name\n1,"a\nb"' + end, "delimited", tmp_path)
+        assert (outcome.rows, outcome.issues) == (1, ())
+
+
+def test_headers_are_made_usable_and_told(tmp_path: Path) -> None:
+    outcome = opened(",Ore  type,_row\n1,a,b\n", "delimited", tmp_path)
+    assert outcome.columns == ("column_1", "Ore type", "column_3")
+    assert [(issue["column"], issue["severity"]) for issue in outcome.issues] == [
+        ("column_1", "info"),
+        ("Ore type", "info"),
+        ("column_3", "warning"),
+    ]
+
+
+@pytest.mark.parametrize("header", ["id,id", "id,ID", "id, id"])
+def test_two_columns_of_one_name_are_refused(tmp_path: Path, header: str) -> None:
+    outcome = opened(f"{header}\n1,2\n", "delimited", tmp_path)
+    assert (outcome.path, rules_of(outcome)[-1][0]) == (None, "read.duplicate_header")
+
+
+def test_the_header_may_stand_lower_and_be_followed_by_units(tmp_path: Path) -> None:
+    text = 'Mines of Norland\n"As of\n2026"\nid,depth\n-,m\n1,20\n'
+    outcome = opened(text, "delimited", tmp_path, header_row=3, skip_rows_after=1)
+    assert rows_of(outcome).to_pylist() == [{"id": "1", "depth": "20", "_row": 5}]
+    assert rules_of(outcome) == [("read.banner", "info", None)]
+    assert outcome.issues[0]["found"].startswith("Mines of Norland")
+
+
+def test_a_file_without_a_header_gets_its_names_from_the_feed(tmp_path: Path) -> None:
+    outcome = opened("1;a\n2;b\n", "delimited", tmp_path, header_row=0, columns=["id", "name"], delimiter=";")
+    assert rows_of(outcome)["_row"].to_pylist() == [1, 2]
+
+
+def test_quotes_may_be_switched_off(tmp_path: Path) -> None:
+    outcome = opened('id\tname\n1\t5" pipe\n2\t"x\n', "delimited", tmp_path, delimiter="\t", quote="")
+    assert rows_of(outcome)["name"].to_pylist() == ['5" pipe', '"x']
+
+
+def test_a_header_without_rows_is_told(tmp_path: Path) -> None:
+    outcome = opened("id,name\n", "delimited", tmp_path)
+    assert (outcome.rows, outcome.columns) == (0, ("id", "name"))
+    assert rules_of(outcome) == [("read.no_rows", "warning", None)]
+
+
+@pytest.mark.parametrize(
+    ("content", "rule"),
+    [
+        (b"", "read.header_missing"),
+        (b"\n1,2\n", "read.header_missing"),
+        (gzip.compress(b"id\n1\n"), "read.not_text"),
+        (b"<!DOCTYPE html><html></html>", "read.not_text"),
+        (b"id,name\n1,\"" + b"a" * 9_000_000 + b'"\n', "read.malformed"),
+    ],
+)
+def test_what_is_no_table_is_refused_as_a_whole(tmp_path: Path, content: bytes, rule: str) -> None:
+    outcome = opened(content, "delimited", tmp_path)
+    assert (outcome.path, rules_of(outcome)[-1][:2]) == (None, (rule, "error"))
+
+
+FILES = {
+    "usgs-mrdata-sites/mrds_with_ca.csv": (",", 40_943),
+    "usgs-mrds/Resources.txt": ("\t", 12_725),
+    "usgs-mrds/Resource_detail.txt": ("\t", 21_072),
+    "usgs-mrds/Dups.txt": ("\t", 79_892),
+    "gsi-ngcm/cleaned_ngcm_stream_sediments.csv": (",", 10_004),
+    "gsq-thalanga-drillholes/ThalangaML_collar.csv": (",", 5_277),
+    "gsq-thalanga-drillholes/ThalangaML_survey.csv": (",", 18_855),
+    "gsq-thalanga-drillholes/ThalangaML_Geology.csv": (",", 64_431),
+    "wa-dmirs-tenements/tenement_regions_clean.csv": (",", 29_882),
+}
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_an_agency_file_has_all_its_rows(tmp_path: Path, shared: Path, file: str) -> None:
+    delimiter, rows = FILES[file]
+    outcome = opened(shared / "data" / file, "delimited", tmp_path, delimiter=delimiter)
+    assert (outcome.rows, outcome.rejected) == (rows, 0)
+    numbers = rows_of(outcome)["_row"]
+    assert (numbers[0].as_py(), numbers[-1].as_py()) == (2, rows + 1)
+
+
+def test_mixed_encodings_of_a_real_list_are_told_row_by_row(tmp_path: Path, shared: Path) -> None:
+    file = shared / "data/fineprint-mine-production/source_material_ids.csv"
+    outcome = opened(file, "delimited", tmp_path, delimiter=";")
+    assert (outcome.rows, outcome.rejected) == (395, 3)
+    assert sorted(row or 0 for _rule, _severity, row in rules_of(outcome)) == [165, 324, 393]
