@@ -121,6 +121,7 @@ def ingest_dag(feed: Feed) -> DAG:
         audit.partial(run=run).expand(dataset=list(feed.datasets)) >> accepted
         accepted >> EmptyOperator(task_id="complete")
         accepted >> report.override(outlets=[feed_asset(feed.id)])(feed.id)
+    dag.timetable.validate()  # else Airflow would drop the DAG when it checks the schedule, and nothing would report
     return dag
 
 

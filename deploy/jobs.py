@@ -14,7 +14,7 @@ from pipelines.errors import MineralsError
 API = "/api/v2"
 ENDED = ("success", "failed")
 POLL_S = 0.5
-RELEASE_STARTS_WITHIN_S = 60.0
+RELEASE_STARTS_WITHIN_S = 30.0
 LOG_TAIL = 12
 Say = Callable[[str, str], None]
 

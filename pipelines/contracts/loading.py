@@ -103,7 +103,8 @@ def _parse(model: type[M], raw: dict[str, Any], path: Path) -> M:
     try:
         return model.model_validate(raw)
     except ValidationError as error:
-        first = error.errors()[0]
+        found = error.errors()
+        first = next((one for one in found if one["type"] == "extra_forbidden"), found[0])
         place = tuple(first["loc"])
         words = first["msg"]
         if first["type"] == "extra_forbidden":

@@ -12,7 +12,7 @@ from pipelines.flow.conform import conform_delivery
 from pipelines.flow.installation import catalogue_of, codes_of, find_feed, keep_delivery, run_fingerprint, schemas_of
 from pipelines.flow.recording import issues_of, read_record, record_run
 from pipelines.flow.releasing import release
-from pipelines.flow.replaying import Replayed
+from pipelines.flow.replaying import Replayed, is_again
 from pipelines.flow.replaying import replay as take_again
 from pipelines.settings import Settings
 
@@ -106,13 +106,16 @@ def audit(run: int, dataset: str, settings: Settings) -> None:
         With the expectations that failed or could not be judged.
     """
     from pipelines import audit as auditing  # heavy: Great Expectations takes seconds to import
+    from pipelines.quality import write_quality  # heavy: renders a page
 
     catalogue = catalogue_of(settings)
     told = catalogue.run(run)
     if told.state == "accepted":
         return
     schemas = schemas_of(told.feed, settings)
-    previous = _previous_figures(catalogue, told.feed, dataset)
+    feed = schemas.feeds[told.feed]
+    alike = feed.delivery_mode == "snapshot" and not is_again(told.folder)
+    previous = _previous_figures(catalogue, told.feed, dataset) if alike else None
     result = auditing.audit(
         Path(told.folder),
         schemas.datasets[dataset],
@@ -121,6 +124,7 @@ def audit(run: int, dataset: str, settings: Settings) -> None:
         seed=run_seed(told.delivery),
     )
     if not result.success:
+        write_quality(Path(told.folder), feed, schemas)
         message = f"{told.feed} {dataset}: Great Expectations refuses the delivery: {'; '.join(result.messages[:5])}"
         catalogue.finish_run(run, "failed", error=message)
         raise RejectedError(message)

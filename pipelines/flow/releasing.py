@@ -10,7 +10,8 @@ from pipelines.contracts import Feed, feed_files, load_datasets, load_feed
 from pipelines.errors import ContractError, RejectedError
 from pipelines.flow.installation import catalogue_of
 from pipelines.flow.recording import read_record
-from pipelines.publish import Published, Rights, Share, State, publish
+from pipelines.publish import Published, Rights, Share, publish
+from pipelines.publish.shares import State
 from pipelines.settings import Settings
 from pipelines.store import LocalStore
 

@@ -23,6 +23,8 @@ from pipelines.flow.recording import issues_of, record_run
 from pipelines.settings import Settings
 
 Judge = Callable[[int], None]
+AGAIN = "-again-"
+"""Mark in the folder names of runs that take only some of a delivery's rows."""
 
 
 @dataclass(frozen=True)
@@ -58,18 +60,24 @@ def replay(feed_id: str, settings: Settings, *, judge: Judge, corrected: Path | 
         raise RejectedError(f"{feed_id}: no row of the current delivery waits in quarantine")
     schemas = schemas_of(feed_id, settings)
     again = _rows_again(waiting, schemas, schemas.feeds[feed_id], share)
+    whole: frozenset[str] = frozenset()
     if corrected is None:
         run = _run_again(catalogue, schemas, share, again, settings)
     else:
-        run = _run_corrected(catalogue, schemas, share, again, settings=settings, corrected=corrected)
+        run, whole = _run_corrected(catalogue, schemas, share, again, settings=settings, corrected=corrected)
     folder = Path(catalogue.run(run).folder)
     accepted = sum(one.accepted for one in catalogue.ledger(run).datasets)
     if accepted == 0:
         catalogue.finish_run(run, "failed", error="no row passes yet")
         return Replayed(run, len(waiting), 0, 0, len(waiting))
     judge(run)
-    released = _resolve(catalogue, run, folder, waiting, by_id=corrected is not None)
+    released = _resolve(catalogue, run, folder, waiting, by_id=whole)
     return Replayed(run, len(waiting), accepted, released, len(waiting) - released)
+
+
+def is_again(folder: Path | str) -> bool:
+    """Say whether a run takes only some of its delivery's rows."""
+    return AGAIN in Path(folder).name
 
 
 def _rows_again(waiting: list[QuarantineRow], schemas: Schemas, feed: Feed, share: list[Run]) -> Replay:
@@ -108,7 +116,7 @@ def _run_again(catalogue: Catalogue, schemas: Schemas, share: list[Run], again: 
 
 def _run_corrected(
     catalogue: Catalogue, schemas: Schemas, share: list[Run], again: Replay, *, settings: Settings, corrected: Path
-) -> int:
+) -> tuple[int, frozenset[str]]:
     """Land the corrected rows beside the unchanged files of the delivery that they correct, and take them."""
     base = share[0]
     feed = schemas.feeds[base.feed]
@@ -120,14 +128,15 @@ def _run_corrected(
         tables = _lay_out(feed, before, corrected, Path(drop))
         delivery = landing.land(feed, replace(settings, drop=Path(drop)))
     keep_delivery(catalogue, feed, delivery, corrects=base.delivery)
-    whole = {name for name in feed.datasets if feed.main_table(name) in tables}
+    whole = frozenset(name for name in feed.datasets if feed.main_table(name) in tables)
     chosen = Replay(
         rows={name: rows for name, rows in again.rows.items() if name not in whole},
         taken={name: ids for name, ids in again.taken.items() if name not in whole},
         parents=again.parents,
-        whole=frozenset(whole),
+        whole=whole,
     )
-    return _conform(catalogue, schemas, feed, delivery, chosen, settings=settings, kind="ingest", parent=None)
+    run = _conform(catalogue, schemas, feed, delivery, chosen, settings=settings, kind="ingest", parent=None)
+    return run, whole
 
 
 def _lay_out(feed: Feed, before: Delivery, corrected: Path, drop: Path) -> set[str]:
@@ -164,7 +173,7 @@ def _conform(
 ) -> int:
     fingerprint = run_fingerprint(feed)
     last = next((run.id for run in catalogue.runs(limit=1)), 0)
-    folder = settings.work / feed.id / f"{delivery.id[:16]}-{fingerprint[:8]}-again-{last + 1}"
+    folder = settings.work / feed.id / f"{delivery.id[:16]}-{fingerprint[:8]}{AGAIN}{last + 1}"
     run = catalogue.start_run(
         feed.id, delivery.id, fingerprint=fingerprint, folder=str(folder), kind=kind, parent=parent
     )
@@ -191,22 +200,28 @@ def _record_replay(catalogue: Catalogue, run: int, record: dict[str, Any], folde
     catalogue.finish_run(run, "conformed")
 
 
-def _resolve(catalogue: Catalogue, run: int, folder: Path, waiting: list[QuarantineRow], *, by_id: bool) -> int:
-    """Close the rows that were accepted now: by row number, or by record id where corrected rows replace them."""
-    rows: set[tuple[str, str, int]] = set()
-    ids: set[tuple[str, str]] = set()
+def _resolve(
+    catalogue: Catalogue, run: int, folder: Path, waiting: list[QuarantineRow], *, by_id: frozenset[str]
+) -> int:
+    """Close the rows that were accepted now.
+
+    Rows that were taken again are known by their place; in the datasets ``by_id``, corrected rows stand in files of
+    their own and replace what has the same record id.
+    """
+    places: set[tuple[str | None, str, int | None]] = set()
+    ids: set[tuple[str | None, str | None]] = set()
     for path in sorted(folder.glob("*/accepted.arrow")):
         with pa.OSFile(str(path)) as source, pa.ipc.open_stream(source) as reader:
             for batch in reader:
                 files = batch.column("source_file").to_pylist()
                 numbers = batch.column("source_row").to_pylist()
-                rows.update((path.parent.name, *pair) for pair in zip(files, numbers, strict=True))
+                places.update((path.parent.name, *pair) for pair in zip(files, numbers, strict=True))
                 ids.update((path.parent.name, one) for one in batch.column("record_id").to_pylist())
     held = {key for path in sorted(folder.glob("*/quarantine.parquet")) for key in _held_rows(path)}
-    places = {(file, row) for _, file, row in rows} - {(file, row) for _, file, row in held}
-    released = [one.id for one in waiting if (one.dataset, one.file, one.row) in rows - held]
-    released += [one.id for one in waiting if one.dataset == SOURCE and (one.file, one.row) in places]
-    replaced = [one.id for one in waiting if by_id and (one.dataset, one.record_id) in ids and one.id not in released]
+    free = {(SOURCE, file, row) for _, file, row in places} - {(SOURCE, file, row) for _, file, row in held}
+    taken = (places - held) if by_id else (places - held) | free
+    released = [one.id for one in waiting if one.dataset not in by_id and (one.dataset, one.file, one.row) in taken]
+    replaced = [one.id for one in waiting if one.dataset in by_id and (one.dataset, one.record_id) in ids]
     closed = catalogue.resolve_quarantine(state="released", resolved_by=run, rows=released) if released else 0
     return closed + (catalogue.resolve_quarantine(state="replaced", resolved_by=run, rows=replaced) if replaced else 0)
 

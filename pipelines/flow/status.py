@@ -6,7 +6,6 @@ from typing import Any
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from pipelines.errors import RejectedError
 from pipelines.flow.installation import catalogue_of
 from pipelines.flow.recording import issue_files, quarantine_files, read_record
 from pipelines.flow.releasing import loadable_feeds
@@ -28,8 +27,7 @@ def shares(settings: Settings) -> dict[str, Any]:
             failed[feed.id] = told.detail or "no reason was given"
         for run in catalogue.latest_accepted(feed.id):
             rows += [{**row, "state": told.state if told else ""} for row in _ledger(read_record(run.folder))]
-    numbers = [entry["number"] for entry in releases(settings)]
-    newest = {"number": numbers[0], "folder": release_folder(settings, numbers[0])} if numbers else None
+    newest = next(iter(releases(settings)), None)
     return {"ledger": rows, "failed": failed, "unclaimed": unclaimed(settings, feeds), "release": newest}
 
 
@@ -67,6 +65,8 @@ def kept_back(settings: Settings, feed: str, rule: str | None, limit: int) -> li
     waiting = {(row.dataset, row.file, row.row) for row in catalogue.quarantine(feed)}
     found: list[dict[str, Any]] = []
     for run in catalogue.latest_accepted(feed):
+        if run.kind == "replay":
+            continue  # its rows stand where they were first kept back
         hints = _hints(Path(run.folder))
         for path in quarantine_files(Path(run.folder)):
             for row in pq.read_table(path).to_pylist():
@@ -102,7 +102,17 @@ def _plain() -> Any:
 
 def releases(settings: Settings) -> list[dict[str, Any]]:
     """List the releases as the log tells them, newest first."""
-    return [dict(entry) for entry in list_releases(LocalStore(settings.releases))][::-1]
+    return [
+        {
+            "number": entry["release"],
+            "committed_at": entry["committed_at"],
+            "rows": entry["rows"],
+            "semantic_version": entry["semantic_version"],
+            "content_hash": entry["content_hash"],
+            "folder": str(settings.releases / entry["folder"]),
+        }
+        for entry in reversed(list_releases(LocalStore(settings.releases)))
+    ]
 
 
 def release_folder(settings: Settings, number: int | None) -> str:
@@ -113,16 +123,12 @@ def release_folder(settings: Settings, number: int | None) -> str:
     RejectedError
         If there is none.
     """
-    known = [entry["number"] for entry in releases(settings)]
-    if not known or (number is not None and number not in known):
-        raise RejectedError(f"no release {number or ''} in {settings.releases}; known: {known}")
-    return str(settings.releases / "releases" / str(number or known[0]))
+    return str(settings.releases / load_release(LocalStore(settings.releases), number)["folder"])
 
 
 def release_shown(settings: Settings, number: int | None) -> dict[str, Any]:
     """Give a release's manifest, and its datasets and feeds as rows for printing."""
-    folder = release_folder(settings, number)
-    manifest = load_release(LocalStore(settings.releases), int(Path(folder).name))
+    manifest = load_release(LocalStore(settings.releases), number)
     datasets = [
         {
             "dataset": name,
@@ -137,21 +143,15 @@ def release_shown(settings: Settings, number: int | None) -> dict[str, Any]:
             "feed": name,
             "state": told["state"],
             "delivery": (told["delivery"] or "")[:12],
-            "rows": sum((told.get("rows") or {}).values()),
+            "rows": sum((told["rows"] or {}).values()),
         }
         for name, told in manifest["feeds"].items()
     ]
-    return {
-        "number": int(Path(folder).name),
-        "folder": folder,
-        "manifest": manifest,
-        "datasets": datasets,
-        "feeds": feeds,
-    }
+    folder = str(settings.releases / manifest["folder"])
+    return {"number": manifest["release"], "folder": folder, "manifest": manifest, "datasets": datasets, "feeds": feeds}
 
 
 def verified(settings: Settings, number: int | None) -> str:
     """Check a release's files against its checksums, and say so."""
-    folder = release_folder(settings, number)
-    files = verify_release(LocalStore(settings.releases), int(Path(folder).name))
-    return f"release {Path(folder).name}: {files} files hold"
+    store = LocalStore(settings.releases)
+    return f"release {load_release(store, number)['release']}: {verify_release(store, number)} files hold"

@@ -63,8 +63,8 @@ def publish(
 ) -> Published:
     """Publish what the feeds state as the next release, unless that is what already stands.
 
-    The same shares give the same bytes. Where several statements tell of the same record, the last one stands, in the order
-    of the shares and then of each share's files. A call that was cut short may simply be made again.
+    The same shares give the same bytes. Where several statements tell of the same record, the last one stands, in the
+    order of the shares and then of each share's files. A call that was cut short may simply be made again.
 
     Parameters
     ----------

@@ -1,7 +1,8 @@
 """Writes the GeoPackage twin of a dataset's Parquet files, for desktop GIS that reads no Parquet.
 
-The twin says nothing that the Parquet files do not. Its bytes depend on the GDAL and SQLite that wrote it, and a new GDAL is
-no new content: that is why a release's content hash leaves the twin out, though the same GDAL gives the same bytes twice.
+The twin says nothing that the Parquet files do not. Its bytes depend on the GDAL and SQLite that wrote it, and a new
+GDAL is no new content: that is why a release's content hash leaves the twin out, though the same GDAL gives the same
+bytes twice.
 """
 
 import sqlite3

@@ -30,7 +30,10 @@ COMPRESSION_LEVEL = 3
 """Of zstd; higher levels take longer and save little."""
 DICTIONARY_SHARE = 0.25
 """A column with more distinct values, as a share of the values, is not written from a dictionary."""
-BOUNDS_WORDS = {"description": "Bounds of the geometry, rounded outwards to single precision, for filtering", "unit": "deg"}
+BOUNDS_WORDS = {
+    "description": "Bounds of the geometry, rounded outwards to single precision, for filtering",
+    "unit": "deg",
+}
 
 
 @dataclass
@@ -163,9 +166,7 @@ def _leaves(column: pa.Field) -> list[str]:
     return [f"{column.name}.list.element"] if pa.types.is_list(column.type) else [column.name]
 
 
-def _write_group(
-    writer: pq.ParquetWriter, dataset: Dataset, group: pa.Table, part: Part, written: Written
-) -> None:
+def _write_group(writer: pq.ParquetWriter, dataset: Dataset, group: pa.Table, part: Part, written: Written) -> None:
     """Write one row group, and count what is in it."""
     columns = [
         _settled(column) if pa.types.is_dictionary(column.type) else column.combine_chunks() for column in group.columns
@@ -200,17 +201,16 @@ def _settled(column: pa.ChunkedArray) -> pa.DictionaryArray:
 
 def _origins(group: pa.Table) -> Iterator[tuple[tuple[str, str], int]]:
     """Count rows by feed and licence."""
-    counts = group.select(["feed", "licence"]).group_by(["feed", "licence"]).aggregate([([], "count_all")])
+    counts = group.select(["feed", "licence"]).unify_dictionaries().group_by(["feed", "licence"]).aggregate([([], "count_all")])
     for row in counts.to_pylist():
         yield (row["feed"], row["licence"]), row["count_all"]
 
 
 def _metadata(dataset: Dataset, extent: Extent) -> dict[str, str]:
-    """Give a file's own words: the schema for Arrow, and what GeoParquet asks for."""
-    words = {"ARROW:schema": base64.b64encode(published_schema(dataset).serialize()).decode()}
-    if dataset.geometry:
-        words["geo"] = json.dumps(geo_metadata(extent), sort_keys=True)
-    return words
+    """Give a file's own words: what GeoParquet asks for, and the schema for Arrow, which repeats them."""
+    words = {"geo": json.dumps(geo_metadata(extent), sort_keys=True)} if dataset.geometry else {}
+    schema = published_schema(dataset).with_metadata(words)
+    return words | {"ARROW:schema": base64.b64encode(schema.serialize()).decode()}
 
 
 def geo_metadata(extent: Extent) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Where a position falls on a Hilbert curve over the whole world, so that neighbours on the ground become neighbours in the file.
+"""Where a position falls on a Hilbert curve over the world, by which neighbours on the ground stay near in a file.
 
 The curve is walked four levels at a time by a table. It has four orientations which undo themselves and combine by
 exclusive or: as it is, mirrored in one diagonal (1), mirrored in the other (2), and turned by half (3).
@@ -45,7 +45,7 @@ def keys(longitude: np.ndarray, latitude: np.ndarray) -> np.ndarray:
 
 
 def _cells(degrees: np.ndarray, span: float) -> np.ndarray:
-    """Number the cells along one axis; what lies outside falls into the outermost cell."""
+    """Give the number of the cell along one axis; what lies outside falls into the outermost cell."""
     share = np.nan_to_num(degrees / span + 0.5)
     return np.clip(share * 2.0**LEVELS, 0, 2**LEVELS - 1).astype(np.int64)
 
@@ -57,14 +57,14 @@ def _tables() -> tuple[np.ndarray, np.ndarray]:
     inside = np.zeros((2, 2), np.int64)
     for place, (x, y, turn) in enumerate(ORDER):
         quadrant[x, y], inside[x, y] = place, turn
-    side = np.arange(2**STEP)
-    orientation, x, y = (grid.ravel() for grid in np.meshgrid(np.arange(4), side, side, indexing="ij"))
-    place = np.zeros(len(x), np.int64)
+    cells = np.arange(4 * 4**STEP)
+    orientation = cells >> 2 * STEP
+    places = np.zeros_like(cells)
     for level in range(STEP - 1, -1, -1):
-        column, row = _turned(x >> level & 1, y >> level & 1, orientation)
-        place = (place << 2) | quadrant[column, row]
+        column, row = _turned(cells >> STEP + level & 1, cells >> level & 1, orientation)
+        places = (places << 2) | quadrant[column, row]
         orientation = orientation ^ inside[column, row]
-    return place, orientation
+    return places, orientation
 
 
 def _turned(x: np.ndarray, y: np.ndarray, orientation: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

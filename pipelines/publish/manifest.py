@@ -126,7 +126,8 @@ class Draft:
     def _ledger(self) -> dict[str, Any]:
         sources = [{"feed": share.feed, **source} for share in self.shares for source in share.sources]
         datasets = [
-            {"feed": share.feed, "dataset": name} | {figure: counts[figure] for figure in DATASET_FIGURES if figure in counts}
+            {"feed": share.feed, "dataset": name}
+            | {figure: counts[figure] for figure in DATASET_FIGURES if figure in counts}
             for share in self.shares
             for name, counts in sorted(share.datasets.items())
         ]
@@ -189,10 +190,10 @@ def columns(dataset: Dataset) -> list[dict[str, str]]:
 
 
 def semantic_version(parent: Mapping[str, Any] | None, datasets: Mapping[str, Any]) -> str:
-    """Number a release by what its schema means to those who read the one before.
+    """Give a release the version that tells what its schema means to readers of the one before.
 
-    A dataset or column that is gone, or whose type, unit or vocabulary changed, breaks readers (first number); a new one
-    adds (second); anything else corrects (third).
+    A dataset or column that is gone, or whose type, unit or vocabulary changed, breaks readers (first number); a new
+    one adds (second); anything else corrects (third).
 
     >>> semantic_version(None, {})
     '1.0.0'
@@ -245,4 +246,3 @@ def dictionary(datasets: Sequence[Dataset]) -> bytes:
             known = {name: column[name] for name in DICTIONARY_COLUMNS if name in column}
             writer.writerow({**known, "dataset": dataset.name, "column": column["name"]})
     return page.getvalue().encode()
-

@@ -1,4 +1,4 @@
-"""Sorts a dataset along the Hilbert curve, in two passes over buckets on disk, with memory that does not grow with its rows.
+"""Sorts a dataset along the Hilbert curve in two passes over buckets on disk; memory does not grow with its rows.
 
 The first pass deals every row into a bucket, which is a range of keys; the second sorts one bucket after the other.
 A sample of the keys gives the ranges. A key that alone fills a bucket gets one of its own, which needs no

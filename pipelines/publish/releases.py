@@ -1,9 +1,9 @@
 """Releases in the store: what the log says was committed, and whether it is still what was committed.
 
-The log is the truth. ``releases/<n>/`` holds files that no log entry names yet while release n is being made, and for ever
-when its making was cut short; nobody reads them, for readers come by the log. When such leftovers differ from what is to
-be published, the release goes to ``releases/<n>-<start of its manifest's SHA-256>/`` instead, so that no publisher ever
-touches another's files. Its log entry tells its folder.
+The log is the truth. ``releases/<n>/`` holds files that no log entry names yet while release n is being made, and for
+ever when its making was cut short; nobody reads them, for readers come by the log. When such leftovers differ from
+what is to be published, the release goes to ``releases/<n>-<start of its manifest's SHA-256>/`` instead, so that no
+publisher ever touches another's files. Its log entry tells its folder.
 """
 
 import hashlib

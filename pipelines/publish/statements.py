@@ -55,7 +55,7 @@ class Statement:
 
 @dataclass(frozen=True)
 class Standing:
-    """The statements about one dataset, oldest first, and per statement the row numbers that a later one states again."""
+    """The statements about one dataset, oldest first, and of each the row numbers that a later one states again."""
 
     dataset: Dataset
     statements: tuple[Statement, ...]
@@ -75,7 +75,9 @@ class Standing:
     def superseded_rows(self, feed: str) -> int:
         """Count one feed's rows that a later statement states again."""
         return sum(
-            len(gone) for statement, gone in zip(self.statements, self.superseded, strict=True) if statement.feed == feed
+            len(gone)
+            for statement, gone in zip(self.statements, self.superseded, strict=True)
+            if statement.feed == feed
         )
 
 
@@ -88,9 +90,7 @@ def standing(dataset: Dataset, shares: Sequence[Share], work: Path) -> Standing:
     ----------
     work : folder for what does not fit into memory.
     """
-    statements = tuple(
-        Statement(share.feed, path) for share in shares for path in share.accepted.get(dataset.name, ())
-    )
+    statements = tuple(Statement(share.feed, path) for share in shares for path in share.accepted.get(dataset.name, ()))
     if len(statements) < 2:
         return Standing(dataset, statements, tuple(np.zeros(0, np.int64) for _ in statements))
     hashes = [_hashes(statement, dataset) for statement in statements]

@@ -36,7 +36,8 @@ def verify_landed(store: LocalStore, folder: str, manifest: Mapping[str, Any], d
             problems.append(f"{row.feed} {row.dataset}: the ledger does not balance: {row}")
     for entry in draft.datasets:
         if not problems:
-            told = {row.feed: row.published for row in draft.ledger if row.dataset == entry.dataset.name and row.published}
+            mine = [row for row in draft.ledger if row.dataset == entry.dataset.name]
+            told = {row.feed: row.published for row in mine if row.published}
             problems.extend(_dataset_problems(store, folder, entry, told))
     refuse(f"release {manifest['release']} is not as it should be and was not committed", problems)
 
@@ -75,7 +76,8 @@ def _decoded(dataset: Dataset, path: Path) -> Iterator[pa.RecordBatch]:
 
 def _footer_problems(dataset: Dataset, path: Path) -> Iterator[str]:
     footer = pq.read_schema(path)
-    if not footer.remove_metadata().equals(published_schema(dataset), check_metadata=True):
+    wanted = published_schema(dataset)
+    if not footer.equals(wanted) or [column.metadata for column in footer] != [column.metadata for column in wanted]:
         yield f"{dataset.name}/{path.name}: the schema is not the contract's"
     geo = (footer.metadata or {}).get(b"geo")
     if not dataset.geometry:

@@ -167,12 +167,12 @@ class _Ended:
             return "read.timeout", f"not done within {self.limits.deadline_s:g} s"
         if self.code == -signal.SIGXCPU:
             return "read.timeout", f"more than {self.limits.cpu_s} s of processor time"
-        if self.code < 0:
-            return "read.crashed", f"its reader was ended by {signal.Signals(-self.code).name}"
         if self.code == 0:
             return None
         if re.search(r"MemoryError|memory allocation|bad_alloc|malloc of size", self.errors):
             return "read.too_large", f"more than {self.limits.memory_bytes} bytes of memory"
+        if self.code < 0:
+            return "read.crashed", f"its reader was ended by {signal.Signals(-self.code).name}"
         last = (self.errors.strip().splitlines() or ["no message"])[-1]
         plain = re.sub(r"/[^\s:'\"]*/", "", last)[:300]  # our own folders are nobody's business
         return "read.crashed", printable(f"its reader ended with code {self.code}: {plain}")

@@ -1,5 +1,6 @@
 """Shapefiles, by GDAL with every other driver taken away."""
 
+import struct
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +16,9 @@ OPTIONS: dict[str, tuple[type, ...]] = {"encoding": (str,)}
 DRIVER = "ESRI Shapefile"
 MAGIC = b"\x00\x00\x27\x0a"
 BATCH_ROWS = 16_384
+SHP_HEADER_BYTES = 100
+SHX_RECORD_BYTES = 8
+AGAIN = "ask for the file again, with all its parts"
 
 
 def read(path: Path, options: dict[str, Any], report: Report) -> Iterator[pa.RecordBatch]:
@@ -26,10 +30,10 @@ def read(path: Path, options: dict[str, Any], report: Report) -> Iterator[pa.Rec
     options : `encoding` of the .dbf, where no .cpg states it.
     report : where findings go; its `crs` becomes the authority code or WKT of the .prj.
     """
-    with path.open("rb") as file:
-        if file.read(4) != MAGIC:
-            report.refuse("read.not_shapefile", "the .shp does not begin like one", "ask for the file again")
+    if _start(path, 4) != MAGIC:
+        report.refuse("read.not_shapefile", "the .shp does not begin like one", AGAIN)
     _check_parts(path, report)
+    _check_sizes(path, report)
     import pyogrio  # GDAL: native code that only this reader's process loads
     import pyogrio.errors
     import pyogrio.raw
@@ -42,7 +46,7 @@ def read(path: Path, options: dict[str, Any], report: Report) -> Iterator[pa.Rec
         for text in dict.fromkeys(str(each.message) for each in heard):
             report.issue("read.driver_warning", text, "the file was read, with this warning")
     except (pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError, pa.ArrowException, RuntimeError) as error:
-        report.refuse("read.malformed", str(error).replace(str(path), report.file), "ask for the file again")
+        report.refuse("read.malformed", str(error).replace(str(path), report.file), AGAIN)
 
 
 def _check_parts(path: Path, report: Report) -> None:
@@ -52,6 +56,26 @@ def _check_parts(path: Path, report: Report) -> None:
         report.refuse("read.parts_missing", f"no {' and no '.join(missing)}", hint)
     if not path.with_suffix(".prj").exists():
         report.issue("read.crs_missing", "no .prj", "ask which coordinate system it is, and declare it in the feed")
+
+
+def _check_sizes(path: Path, report: Report) -> None:
+    """Refuse parts that are shorter than they say or that do not fit each other; GDAL would fill such gaps."""
+    shapes, index, rows = (path.with_suffix(suffix) for suffix in (".shp", ".shx", ".dbf"))
+    for part in (shapes, index):
+        said = 2 * struct.unpack(">i", _start(part, 28)[24:])[0]
+        if part.stat().st_size < said:
+            report.refuse("read.malformed", f"{part.suffix} has fewer than the {said} bytes it tells of", AGAIN)
+    count, header, width = struct.unpack("<iHH", _start(rows, 12)[4:])
+    if rows.stat().st_size < header + count * width:
+        report.refuse("read.malformed", f".dbf is too short for the {count} records it tells of", AGAIN)
+    indexed = (index.stat().st_size - SHP_HEADER_BYTES) // SHX_RECORD_BYTES
+    if indexed != count:
+        report.refuse("read.malformed", f".shx tells of {indexed} records and .dbf of {count}", AGAIN)
+
+
+def _start(path: Path, size: int) -> bytes:
+    with path.open("rb") as file:
+        return file.read(size).ljust(size, b"\x00")
 
 
 def _only_shapefiles(pyogrio: Any, report: Report) -> None:  # noqa: ANN401 - a module

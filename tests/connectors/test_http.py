@@ -134,9 +134,9 @@ def test_a_redirect_is_followed_to_allowed_hosts_only(tmp_path: Path) -> None:
         get(f"{server.url}/a.csv", tmp_path)
     with serving(away) as server, pytest.raises(SourceError, match="ConnectError"):
         get(f"{server.url}/a.csv", tmp_path, hosts=["localhost"])
-    with serving(answer(b"", "Location: file:///etc/passwd", status="301 X")) as server:
-        with pytest.raises(RejectedError, match="only http and https"):
-            get(f"{server.url}/a.csv", tmp_path)
+    local = answer(b"", "Location: file:///etc/passwd", status="301 X")
+    with serving(local) as server, pytest.raises(RejectedError, match="only http and https"):
+        get(f"{server.url}/a.csv", tmp_path)
 
 
 def test_redirects_come_to_an_end(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from tests.partners import opened, rows_of, rules_of
 
-FOUR = """"GROUP","PROJ"
+FOUR = '''"GROUP","PROJ"
 "HEADING","PROJ_ID"
 "UNIT",""
 "TYPE","X"
@@ -22,7 +22,7 @@ and gravel",""
 "DATA","2.00","BH1"
 "DATA","3.00","BH1","open quote,"a"
 "DATA","4.00","BH2","Rock","x"
-"""
+'''
 THREE = """"**PROJ"
 "*PROJ_ID"
 "<UNITS>"

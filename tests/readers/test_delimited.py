@@ -148,7 +148,7 @@ def test_a_header_without_rows_is_told(tmp_path: Path) -> None:
         (b"\n1,2\n", "read.header_missing"),
         (gzip.compress(b"id\n1\n"), "read.not_text"),
         (b"<!DOCTYPE html><html></html>", "read.not_text"),
-        (b"id,name\n1,\"" + b"a" * 9_000_000 + b'"\n', "read.malformed"),
+        (b'id,name\n1,"' + b"a" * 9_000_000 + b'"\n', "read.malformed"),
     ],
 )
 def test_what_is_no_table_is_refused_as_a_whole(tmp_path: Path, content: bytes, rule: str) -> None:

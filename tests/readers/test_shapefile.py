@@ -64,14 +64,21 @@ def test_a_shapefile_without_its_table_is_refused(tmp_path: Path, shared: Path) 
     assert (outcome.path, outcome.issues[-1]["found"]) == (None, "no .dbf")
 
 
-def test_a_cut_shapefile_is_refused_or_told(tmp_path: Path, shared: Path) -> None:
+def test_a_shapefile_that_was_cut_is_refused(tmp_path: Path, shared: Path) -> None:
     file = shared / "data" / f"{PITS}.shp"
     cut = tmp_path / "cut.shp"
     for size in (4, 60, 100, 50_000):
         cut.write_bytes(file.read_bytes()[:size])
         outcome = opened(cut, "shapefile", tmp_path, parts=parts_of(file, ".dbf", ".shx", ".prj"))
-        told = [rule for rule, severity, _row in rules_of(outcome) if severity != "info"]
-        assert told, size
+        assert outcome.path is None, size
+        assert rules_of(outcome)[-1] == ("read.malformed", "error", None)
+
+
+def test_parts_of_different_shapefiles_are_refused(tmp_path: Path, shared: Path) -> None:
+    file = shared / "data" / f"{PITS}.shp"
+    other = shared / "data/gsi-ngdr-structures/Fold.dbf"
+    outcome = opened(file, "shapefile", tmp_path, parts=(other, *parts_of(file, ".shx")))
+    assert (outcome.path, outcome.issues[-1]["found"]) == (None, ".shx tells of 4404 records and .dbf of 123")
 
 
 def test_other_formats_cannot_come_in_under_the_name(tmp_path: Path, shared: Path) -> None:

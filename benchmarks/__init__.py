@@ -1,0 +1,1 @@
+"""What the line costs, held against the cheapest thing that could be done with the same file."""
