@@ -22,6 +22,14 @@ from pipelines.settings import PROJECT, Settings
 
 COMPONENTS = ("api-server", "scheduler", "dag-processor")
 HEALTHY = {"metadatabase", "scheduler", "dag_processor"}
+PRELOADED = (
+    "airflow.executors.local_executor",
+    "airflow.sdk.execution_time.task_runner",
+    "great_expectations",
+    "pipelines.audit",
+    "pipelines.flow",
+)
+"""Imported once, in the process that every task is forked from; else each task would spend seconds importing them."""
 PR_SET_PDEATHSIG = 1
 STARTS_WITHIN_S = 180.0
 MARK = "MINERALS_AIRFLOW"
@@ -172,6 +180,10 @@ def _environment(instance: Instance, settings: Settings) -> dict[str, str]:
         "AIRFLOW__CORE__DAGS_FOLDER": str(PROJECT / "dags"),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
+        "AIRFLOW__SCHEDULER__MP_START_METHOD": "forkserver",
+        "AIRFLOW__SCHEDULER__MP_FORKSERVER_PRELOAD": ",".join(PRELOADED),
+        # A supervisor that misses its task's end by a hair sleeps for one such interval, five seconds by default.
+        "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "1",
         "AIRFLOW__CORE__PARALLELISM": str(max(2, os.cpu_count() or 2)),
         "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{instance.address}/execution/",
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",

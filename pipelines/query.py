@@ -45,7 +45,7 @@ def query(sql: str, release: Path) -> pa.Table:
             statements = connection.extract_statements(sql)
             if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
                 raise ContractError("query: exactly one SELECT is answered")
-            found: pa.Table = connection.execute(statements[0]).to_arrow_table()
+            found: pa.Table = connection.sql(sql).to_arrow_table()
         except duckdb.Error as error:
             names = sorted(
                 row[0]

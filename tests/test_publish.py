@@ -51,6 +51,15 @@ def store(tmp_path: Path) -> LocalStore:
     return LocalStore(tmp_path / "home")
 
 
+@pytest.fixture(scope="module")
+def undisturbed(schemas: Schemas, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Give the files of a release that was made without any disturbance."""
+    folder = tmp_path_factory.mktemp("calm")
+    datasets = {name: schemas.datasets[name] for name in DATASETS}
+    store = LocalStore(folder / "home")
+    return files_in(store, published(two_shares(datasets, folder), datasets, store).folder)
+
+
 def two_shares(datasets: dict[str, Dataset], folder: Path) -> list[Share]:
     """Make the shares of two feeds: 500 and 300 sites of which 20 are the same, and 120 assays, 40 of them twice."""
     sites, assay = datasets["mineral_occurrence"], datasets["assay"]
@@ -376,9 +385,9 @@ def publish_and_die(folder: Path, write: int, after: bool) -> None:
 
 @pytest.mark.parametrize(("write", "after"), [(0, False), (2, False), (7, True), (9, False), (9, True), (10, False)])
 def test_a_publisher_that_is_killed_leaves_nothing_that_the_next_one_minds(
-    datasets: dict[str, Dataset], tmp_path: Path, write: int, after: bool
+    datasets: dict[str, Dataset], undisturbed: dict[str, str], tmp_path: Path, write: int, after: bool
 ) -> None:
-    killed, calm = tmp_path / "killed", tmp_path / "calm"
+    killed = tmp_path / "killed"
     code = f"from tests.test_publish import *; publish_and_die(Path({str(killed)!r}), {write}, {after})"
     killed.mkdir()
     assert subprocess.run([sys.executable, "-c", code], cwd=PROJECT).returncode == -signal.SIGKILL
@@ -388,9 +397,8 @@ def test_a_publisher_that_is_killed_leaves_nothing_that_the_next_one_minds(
     if committed:
         verify_release(store)
     again = published(two_shares(datasets, tmp_path / "again"), datasets, store)
-    undisturbed = published(two_shares(datasets, calm), datasets, LocalStore(calm / "home"))
     assert (again.number, again.new) == (1, not committed)
-    assert files_in(store, again.folder) == files_in(LocalStore(calm / "home"), undisturbed.folder)
+    assert files_in(store, again.folder) == undisturbed
     assert json.loads(store.get("current.json"))["release"] == 1
     assert len(list_releases(store)) == 1
     verify_release(store)

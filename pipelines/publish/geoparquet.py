@@ -176,9 +176,10 @@ def _write_group(writer: pq.ParquetWriter, dataset: Dataset, group: pa.Table, pa
         part.extent.add(seen)
         written.extent.add(seen)
         columns.append(covering(seen.bounds))
-    writer.write_table(pa.Table.from_arrays(columns, schema=writer.schema), row_group_size=group.num_rows)
+    settled = pa.Table.from_arrays(columns, schema=writer.schema)
+    writer.write_table(settled, row_group_size=group.num_rows)
     part.rows += group.num_rows
-    for origin, rows in _origins(group):
+    for origin, rows in _origins(settled):
         written.rows_by_origin[origin] = written.rows_by_origin.get(origin, 0) + rows
 
 
@@ -199,9 +200,9 @@ def _settled(column: pa.ChunkedArray) -> pa.DictionaryArray:
     return pa.DictionaryArray.from_arrays(pa.array(ranks[codes], mask=absent), values.take(pa.array(order)))
 
 
-def _origins(group: pa.Table) -> Iterator[tuple[tuple[str, str], int]]:
+def _origins(settled: pa.Table) -> Iterator[tuple[tuple[str, str], int]]:
     """Count rows by feed and licence."""
-    counts = group.select(["feed", "licence"]).unify_dictionaries().group_by(["feed", "licence"]).aggregate([([], "count_all")])
+    counts = settled.select(["feed", "licence"]).group_by(["feed", "licence"]).aggregate([([], "count_all")])
     for row in counts.to_pylist():
         yield (row["feed"], row["licence"]), row["count_all"]
 

@@ -4,7 +4,7 @@ import codecs
 import csv
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -135,7 +135,21 @@ def _rows(
         report.reject_row("read.field_count", show(row.text), hint, row=number)
         return "skip"
 
-    reader = pa.csv.open_csv(
+    next_row, last = first_row, None
+    for batch in _parser(stream, names, options, reject):
+        report.check()
+        numbers, next_row = _numbers(next_row, batch.num_rows, skipped)
+        last = batch.slice(batch.num_rows - 1) if batch.num_rows else last
+        numbered = pa.record_batch([*batch.columns, pa.array(numbers)], schema=raw_schema(names))
+        yield _judged(_without_blank(numbered), stream, report)
+    _check_last_quote(last, stream, options, report)
+
+
+def _parser(
+    stream: Utf8Stream, names: list[str], options: dict[str, Any], reject: Callable[[pa.csv.InvalidRow], str]
+) -> pa.csv.CSVStreamingReader:
+    """Open the parser on one thread, with which alone it numbers the rows that it rejects."""
+    return pa.csv.open_csv(
         stream,
         read_options=pa.csv.ReadOptions(use_threads=False, block_size=BLOCK_BYTES, column_names=names),
         parse_options=pa.csv.ParseOptions(
@@ -153,14 +167,6 @@ def _rows(
             quoted_strings_can_be_null=False,
         ),
     )
-    next_row, last = first_row, None
-    for batch in reader:
-        report.check()
-        numbers, next_row = _numbers(next_row, batch.num_rows, skipped)
-        last = batch.slice(batch.num_rows - 1) if batch.num_rows else last
-        numbered = pa.record_batch([*batch.columns, pa.array(numbers)], schema=raw_schema(names))
-        yield _judged(_without_blank(numbered), stream, report)
-    _check_last_quote(last, stream, options, report)
 
 
 def _numbers(next_row: int, count: int, skipped: list[int]) -> tuple[np.ndarray, int]:

@@ -139,6 +139,16 @@ def test_a_dataset_without_positions_is_plain_parquet(schemas: Schemas, tmp_path
     assert pq.read_table(only_file(tmp_path)).column("record_id").to_pylist() == ids(*range(30))
 
 
+def test_feeds_share_a_row_group(schemas: Schemas, tmp_path: Path) -> None:
+    assay = schemas.datasets["assay"]
+    one = rows_of(assay, ids(1, 2), feed="gsi_assays", licence="CC-BY-4.0", laboratory=["A", None])
+    two = rows_of(assay, ids(3, 4, 5), feed="bgs_assays", licence="OGL-UK-3.0", laboratory=["B", "A", "C"])
+    done = write(assay, [one, two], tmp_path, SMALL)
+    assert done.rows_by_origin == {("gsi_assays", "CC-BY-4.0"): 2, ("bgs_assays", "OGL-UK-3.0"): 3}
+    assert done.feed_rows() == {"gsi_assays": 2, "bgs_assays": 3}
+    assert pq.read_table(only_file(tmp_path)).column("laboratory").to_pylist() == ["A", None, "B", "A", "C"]
+
+
 def test_the_bytes_do_not_tell_how_the_rows_came(dataset: Dataset, tmp_path: Path) -> None:
     rows = sites(dataset, 450)
     place = rows.schema.get_field_index("map_sheet")
