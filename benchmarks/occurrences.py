@@ -94,8 +94,8 @@ def _chunk(start: int, rows: int, random: np.random.Generator) -> pa.Table:
         **_grades("grade_1", rows, random),
         **_grades("grade_2", rows, random),
         "tonnage": _decimals(np.exp(random.normal(10, 2, rows)), 0),
-        "discovered": _dates(rows, random),
-        "last_visit": _dates(rows, random),
+        "discovered": _dates(0, 14_200, rows, random),
+        "last_visit": _dates(14_000, 20_000, rows, random),
         "tenement": _numbered("EL", random.integers(1000, 9999, rows)),
         "map_sheet": _numbered("sheet ", random.integers(7000, 9000, rows)),
         "report": _numbered("GS", random.integers(195_000, 202_600, rows)),
@@ -158,14 +158,13 @@ def _grades(name: str, rows: int, random: np.random.Generator) -> dict[str, pa.A
     return {name: written, f"{name}_unit": _sprinkle(_pick(UNITS, rows, random), ["oz"], 0.002, random)}
 
 
-def _dates(rows: int, random: np.random.Generator) -> pa.Array:
-    """Give days between 1970 and 2024: 70 % as 1999-12-31, 25 % as 31/12/1999, a few absent or of another kind."""
-    days = np.datetime64("1970-01-01") + np.arange(20_000)
-    plain = np.datetime_as_string(days)
+def _dates(first: int, last: int, rows: int, random: np.random.Generator) -> pa.Array:
+    """Give days, counted from 1970-01-01: 74 % as 1999-12-31, the others as 31/12/1999, a few absent or of another kind."""
+    plain = np.datetime_as_string(np.datetime64("1970-01-01") + np.arange(first, last))
     turned = np.array([f"{day[8:]}/{day[5:7]}/{day[:4]}" for day in plain])
     layouts = pa.array(np.concatenate([plain, turned, ["1899", "c. 1930"]]))
-    places = random.integers(0, len(days), rows) + len(days) * (random.random(rows) < 0.26)
-    places = np.where(random.random(rows) < 0.005, 2 * len(days) + random.integers(0, 2, rows), places)
+    places = random.integers(0, len(plain), rows) + len(plain) * (random.random(rows) < 0.26)
+    places = np.where(random.random(rows) < 0.005, 2 * len(plain) + random.integers(0, 2, rows), places)
     return _sprinkle(layouts.take(pa.array(places)), [None], 0.04, random)
 
 

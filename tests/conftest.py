@@ -1,6 +1,7 @@
 """What every test may ask for: the real schemas, an installation of its own, and the partners' real files."""
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -39,10 +40,15 @@ def shared() -> Path:
     return SHARED
 
 
+def missing(what: str) -> None:
+    """Skip a test for want of something that set-up installs; in CI that is a failure."""
+    message = f"{what} is not installed; `make test` installs it where it may"
+    if os.environ.get("CI"):
+        pytest.fail(message)
+    pytest.skip(message)
+
+
 def needs(program: str) -> None:
     """Skip a test whose program is not installed; in CI that is a failure."""
-    import shutil
-
     if shutil.which(program) is None:
-        message = f"{program} is not installed"
-        pytest.fail(message) if os.environ.get("CI") else pytest.skip(message)
+        missing(program)

@@ -70,7 +70,12 @@ def test_checking_a_file_that_loses_rows_exits_with_1(norway: Settings) -> None:
     ],
 )
 def test_an_error_is_one_message_and_its_exit_code(
-    norway: Settings, words: list[str], code: int, message: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+    norway: Settings,
+    words: list[str],
+    code: int,
+    message: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture,
 ) -> None:
     monkeypatch.setattr("sys.argv", ["minerals", *words])
     with pytest.raises(SystemExit) as ended:
@@ -97,7 +102,9 @@ def test_the_repositorys_own_schemas_hold(monkeypatch: pytest.MonkeyPatch) -> No
 def test_lint_tells_what_nothing_provides(norway: Settings) -> None:
     path = norway.schemas / "feeds" / "norland_sites.yml"
     text = path.read_text(encoding="utf-8")
-    path.write_text(text.replace("GRUVE: mine", "GRUVE: mnie").replace("reader: delimited", "reader: delimted"), encoding="utf-8")
+    path.write_text(
+        text.replace("GRUVE: mine", "GRUVE: mnie").replace("reader: delimited", "reader: delimted"), encoding="utf-8"
+    )
     done = said("feeds", "lint")
     assert done.exit_code == 2
     assert "'mnie'" in done.output

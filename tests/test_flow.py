@@ -99,7 +99,9 @@ def test_rows_come_back_after_the_mapping_was_corrected(norway: Settings) -> Non
 def test_rows_come_back_after_the_partner_sent_corrected_ones(norway: Settings, tmp_path: Path) -> None:
     flow.ingest("norland_sites", norway)
     corrected = tmp_path / "corrected"
-    norland.deliver(corrected, "id,name,type,metals,lon,lat\n3,Elv,GRUVE,nickel,10.7,60.7\n6,Vik,GRUVE,silver,11.0,61.0\n")
+    norland.deliver(
+        corrected, "id,name,type,metals,lon,lat\n3,Elv,GRUVE,nickel,10.7,60.7\n6,Vik,GRUVE,silver,11.0,61.0\n"
+    )
     done = flow.replay("norland_sites", norway, corrected=corrected)
     assert (done.accepted, done.released) == (2, 3)
     told = flow.release(norway)
@@ -111,7 +113,9 @@ def test_rows_come_back_after_the_partner_sent_corrected_ones(norway: Settings, 
 def test_a_corrected_row_supersedes_the_record_that_stood(norway: Settings, tmp_path: Path) -> None:
     flow.ingest("norland_sites", norway)
     corrected = tmp_path / "corrected"
-    norland.deliver(corrected, "id,name,type,metals,lon,lat\n1,Store Berg,GRUVE,copper,10.5,60.5\n3,Elv,GRUVE,nickel,10.7,60.7\n")
+    norland.deliver(
+        corrected, "id,name,type,metals,lon,lat\n1,Store Berg,GRUVE,copper,10.5,60.5\n3,Elv,GRUVE,nickel,10.7,60.7\n"
+    )
     flow.replay("norland_sites", norway, corrected=corrected)
     told = flow.release(norway)
     rows = {row["name"]: row for row in published(told)}
@@ -164,7 +168,9 @@ def test_a_row_that_no_select_uses_is_kept_back(norway: Settings) -> None:
 )
 def test_a_select_that_reaches_out_is_refused(norway: Settings, select: str, said: str) -> None:
     text = f"    select: {select!r}\n    key:"
-    norland.with_feed(norway, norland.FEED.replace("    key:", text, 1).replace("    filters:\n", "").split("      - {where")[0])
+    norland.with_feed(
+        norway, norland.FEED.replace("    key:", text, 1).replace("    filters:\n", "").split("      - {where")[0]
+    )
     with pytest.raises(ContractError, match=said):
         flow.ingest("norland_sites", norway)
 

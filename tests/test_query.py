@@ -14,7 +14,9 @@ from pipelines.query import query
 def release(tmp_path: Path) -> Path:
     folder = tmp_path / "releases" / "1"
     (folder / "assay").mkdir(parents=True)
-    pq.write_table(pa.table({"analyte": ["Li", "Au"], "value_ppm": [120.0, 0.5]}), folder / "assay" / "part-00000.parquet")
+    pq.write_table(
+        pa.table({"analyte": ["Li", "Au"], "value_ppm": [120.0, 0.5]}), folder / "assay" / "part-00000.parquet"
+    )
     (tmp_path / "secret.csv").write_text("word\nhidden\n", encoding="utf-8")
     return folder
 
