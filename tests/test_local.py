@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -65,8 +66,6 @@ def run(home: Path, **more: str) -> tuple[int, str]:
 def test_a_taken_port_is_passed_over() -> None:
     taken = free_port()
     assert free_port(taken) == taken
-    import socket
-
     with socket.socket() as holder:
         holder.bind(("127.0.0.1", taken))
         holder.listen()
