@@ -30,6 +30,20 @@ PRELOADED = (
     "pipelines.flow",
 )
 """Imported once, in the process that every task is forked from; else each task would spend seconds importing them."""
+ALWAYS = {
+    "GX_ANALYTICS_ENABLED": "False",
+    "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+    "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
+    "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
+    "AIRFLOW__CORE__DEFAULT_TASK_RETRY_DELAY": "5",
+    "AIRFLOW__API__HOST": "127.0.0.1",
+    "AIRFLOW__API__WORKERS": "1",
+    "AIRFLOW__SCHEDULER__MP_START_METHOD": "forkserver",
+    "AIRFLOW__SCHEDULER__MP_FORKSERVER_PRELOAD": ",".join(PRELOADED),
+    # A supervisor that misses its task's end by a hair sleeps for one such interval, five seconds by default.
+    "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "1",
+    "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
+}
 PR_SET_PDEATHSIG = 1
 STARTS_WITHIN_S = 180.0
 MARK = "MINERALS_AIRFLOW"
@@ -168,37 +182,26 @@ def _environment(instance: Instance, settings: Settings) -> dict[str, str]:
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW")}
     inherited.pop("PYTHONDONTWRITEBYTECODE", None)
     programs = Path(sys.executable).parent
-    return inherited | {
+    ours = {
         "PATH": f"{programs}{os.pathsep}{os.environ.get('PATH', '')}",
         MARK: instance.name,
         "MINERALS_HOME": str(settings.home),
         "MINERALS_DROP": str(settings.drop),
         "MINERALS_SCHEMAS": str(settings.schemas),
         "MINERALS_CATALOGUE_URL": settings.catalogue_url,
-        "GX_ANALYTICS_ENABLED": "False",
         "AIRFLOW_HOME": str(instance.home),
         "AIRFLOW__CORE__DAGS_FOLDER": str(PROJECT / "dags"),
-        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
-        "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
-        "AIRFLOW__SCHEDULER__MP_START_METHOD": "forkserver",
-        "AIRFLOW__SCHEDULER__MP_FORKSERVER_PRELOAD": ",".join(PRELOADED),
-        # A supervisor that misses its task's end by a hair sleeps for one such interval, five seconds by default.
-        "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "1",
         "AIRFLOW__CORE__PARALLELISM": str(max(2, os.cpu_count() or 2)),
         "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{instance.address}/execution/",
-        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
-        "AIRFLOW__CORE__DEFAULT_TASK_RETRY_DELAY": "5",
-        "AIRFLOW__API__HOST": "127.0.0.1",
         "AIRFLOW__API__PORT": str(instance.port),
         "AIRFLOW__API__BASE_URL": instance.address,
-        "AIRFLOW__API__WORKERS": "1",
         "AIRFLOW__API__INSTANCE_NAME": instance.name,
         "AIRFLOW__API__SECRET_KEY": secrets.token_hex(32),
         "AIRFLOW__API_AUTH__JWT_SECRET": secrets.token_hex(32),
         "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": str(free_port()),
         "AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": str(free_port()),
-        "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
     }
+    return inherited | ALWAYS | ours
 
 
 def _start(instance: Instance, environment: dict[str, str]) -> None:

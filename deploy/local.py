@@ -19,6 +19,10 @@ from pipelines.errors import MineralsError
 from pipelines.settings import Settings
 
 USUAL_PORT = 8080
+FIRST_QUESTION = (
+    "SELECT commodity, count(*) AS sites FROM (SELECT unnest(commodities) AS commodity FROM mineral_occurrence) "
+    "GROUP BY ALL ORDER BY sites DESC"
+)
 COLOURS = {"success": "green", "failed": "red", "running": "cyan"}
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help=__doc__)
@@ -96,10 +100,7 @@ def _show(settings: Settings, released: Any) -> None:
     if released:
         console.print(f"\n{escape(released['said'])}", soft_wrap=True)
     console.print("Try next:")
-    console.print(
-        "  .venv/bin/minerals query -c 'SELECT commodity, count(*) FROM mineral_occurrence GROUP BY ALL'",
-        soft_wrap=True,
-    )
+    console.print(f'  .venv/bin/minerals query "{FIRST_QUESTION}" --limit 5', soft_wrap=True)
     console.print("  make serve")
 
 

@@ -17,6 +17,9 @@ from pipelines.errors import ContractError
 VOCABULARIES = Path(__file__).resolve().parents[1] / "schemas" / "vocabularies"
 COLUMNS = ("code", "label", "uri", "aliases", "broader", "source")
 
+REMEMBERED = 65_536
+"""Spellings of which the meaning is kept in memory."""
+
 _GAPS = re.compile(r"[\s\-_\u2010-\u2015]+")
 _PLUS_OR_MINUS = re.compile(r"\+\s*/\s*-")
 _AROUND_PLUS_OR_MINUS = re.compile(r" *± *")
@@ -97,15 +100,20 @@ class Vocabulary:
 
     def nearest(self, text: str, n: int = 3) -> list[str]:
         """Give up to n codes whose spellings are nearest to an unknown one, best first."""
-        spellings = [spelling for spelling in self.folded if len(spelling) > 2]
-        close = process.extract(fold(text), spellings, scorer=fuzz.WRatio, score_cutoff=70, limit=4 * n)
-        return list(dict.fromkeys(self.folded[spelling] for spelling, _, _ in close))[:n]
+        return list(_nearest(self, text, n))
 
     def _term(self, code: str) -> Term:
         try:
             return self.terms[code]
         except KeyError:
             raise ContractError(f"{self.name}.csv has no code {code!r}; {hint(self, code)}") from None
+
+
+@lru_cache(maxsize=4096)
+def _nearest(vocabulary: Vocabulary, text: str, n: int) -> tuple[str, ...]:
+    spellings = [spelling for spelling in vocabulary.folded if len(spelling) > 2]
+    close = process.extract(fold(text), spellings, scorer=fuzz.WRatio, score_cutoff=70, limit=4 * n)
+    return tuple(dict.fromkeys(vocabulary.folded[spelling] for spelling, _, _ in close))[:n]
 
 
 def load_vocabulary(path: Path) -> Vocabulary:
@@ -198,7 +206,7 @@ def map_terms(
     ContractError
         If a code of the feed is not in the vocabulary.
     """
-    lookup = _lookup(vocabulary, codes or {})
+    lookup = _lookup(vocabulary, _pairs(codes))
     encoded = _encode(column)
     texts = encoded.dictionary.to_pylist()
     found = [lookup(text) if text and text.strip() else None for text in texts]
@@ -225,10 +233,10 @@ def map_term_lists(
     -------
     The lists, a mask of the rows that hold an unknown term, and the distinct unknown terms, sorted.
     """
-    lookup = _lookup(vocabulary, codes or {})
+    lookup = _lookup(vocabulary, _pairs(codes))
     between = _pattern(split)
     encoded = _encode(column)
-    lists: list[list[str] | None] = []
+    lists: list[tuple[str, ...] | None] = []
     strange: list[bool] = []
     unknown: set[str] = set()
     for text in encoded.dictionary.to_pylist():
@@ -240,23 +248,34 @@ def map_term_lists(
     return mapped, _spread(strange, encoded.indices), sorted(unknown)
 
 
-def _terms_in(text: str, lookup: Callable[[str], str | None], between: re.Pattern[str]) -> tuple[list[str], list[str]]:
+@lru_cache(maxsize=REMEMBERED)
+def _terms_in(
+    text: str, lookup: Callable[[str], str | None], between: re.Pattern[str]
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Give the known codes and the unknown terms of one text."""
     whole = lookup(text) if text.strip() else None
     if whole:
-        return [whole], []
+        return (whole,), ()
     parts = [part.strip() for part in between.split(text) if part and part.strip()]
     found = {part: lookup(part) for part in parts}
-    return list(dict.fromkeys(code for code in found.values() if code)), [part for part in found if not found[part]]
+    known = tuple(dict.fromkeys(code for code in found.values() if code))
+    return known, tuple(part for part in found if not found[part])
 
 
-def _lookup(vocabulary: Vocabulary, codes: Mapping[str, str]) -> Callable[[str], str | None]:
-    strange = sorted(set(codes.values()) - set(vocabulary.terms))
+def _pairs(codes: Mapping[str, str] | None) -> tuple[tuple[str, str], ...]:
+    return tuple((codes or {}).items())
+
+
+@lru_cache(maxsize=256)
+def _lookup(vocabulary: Vocabulary, codes: tuple[tuple[str, str], ...]) -> Callable[[str], str | None]:
+    """Give the function from a spelling to its code; it remembers, since batch after batch has the same spellings."""
+    strange = sorted({code for _, code in codes} - set(vocabulary.terms))
     if strange:
         raise ContractError(f"codes that are not in {vocabulary.name}.csv: {strange}; {hint(vocabulary, strange[0])}")
-    own = {text.strip(): code for text, code in codes.items()}
-    loose = {fold(text): code for text, code in codes.items()}
+    own = {text.strip(): code for text, code in codes}
+    loose = {fold(text): code for text, code in codes}
 
+    @lru_cache(maxsize=REMEMBERED)
     def lookup(text: str) -> str | None:
         return own.get(text.strip()) or loose.get(fold(text)) or vocabulary.find(text)
 

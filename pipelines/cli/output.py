@@ -28,9 +28,25 @@ def show_table(title: str, rows: Iterable[Mapping[str, Any]], columns: Iterable[
     Console(soft_wrap=False).print(table)
 
 
+def show_ledger(rows: Iterable[Mapping[str, Any]]) -> None:
+    """Print a ledger: under each feed's source rows, what became of the rows of every dataset."""
+    figures = ("read", "used", "accepted", "quarantined", "filtered", "duplicate")
+    table = Table(header_style="bold", box=None, pad_edge=False)
+    table.add_column("feed, and its datasets", no_wrap=True)
+    for name in figures:
+        table.add_column(name, justify="right", no_wrap=True)
+    for row in rows:
+        dataset = row.get("dataset")
+        style = "bold" if dataset is None else ""
+        again = f" ({row['state']})" if dataset is None and row.get("state") else ""
+        name = f"  {dataset}" if dataset else f"{row['feed']}{again}"
+        table.add_row(Text(name, style=style), *(Text(_cell(row.get(word)), style=style) for word in figures))
+    Console(soft_wrap=False).print(table)
+
+
 def _cell(value: object) -> str:
     if value is None:
         return ""
     if isinstance(value, int) and not isinstance(value, bool):
         return f"{value:,}"
-    return str(value)
+    return "; ".join(map(str, value)) if isinstance(value, list) else str(value)

@@ -34,8 +34,13 @@ def show(
     from pipelines.flow.status import kept_back  # heavy: reads Parquet
 
     rows = kept_back(Settings.from_environment(), feed, rule, limit)
-    columns = ["dataset", "file", "row", "record_id", "rules", "hint", "raw"]
-    show_json(rows) if json else show_table(f"Kept back of {feed}", rows, columns)
+    if json:
+        show_json(rows)
+        return
+    for row in rows:
+        typer.secho(f"{row['file']} row {row['row']}  {row['record_id'] or ''}", bold=True)
+        typer.echo(f"  breaks  {row['rules']}\n  mend    {row['hint']}\n  as received  {row['raw']}")
+    typer.echo(f"{len(rows)} rows shown; `minerals quarantine list {feed}` counts them all")
 
 
 @app.command("replay")

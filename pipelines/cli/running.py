@@ -5,11 +5,9 @@ from typing import Annotated, Any
 
 import typer
 
-from pipelines.cli.output import Json, show_json, show_table
+from pipelines.cli.output import Json, show_json, show_ledger, show_table
 from pipelines.errors import MineralsError
 from pipelines.settings import Settings
-
-LEDGER = ["feed", "dataset", "file", "read", "used", "accepted", "quarantined", "filtered", "duplicate"]
 
 
 def add_to(app: typer.Typer) -> None:
@@ -26,6 +24,7 @@ def run(
 ) -> None:
     """Ingest a feed from its source up to its accepted share."""
     from pipelines import flow  # heavy: the whole line
+    from pipelines.flow.recording import ledger_rows  # heavy: DuckDB and Arrow
 
     settings = Settings.from_environment()
     names = sorted(path.stem for path in (settings.schemas / "feeds").glob("*.yml")) if feed == "all" else [feed]
@@ -43,7 +42,7 @@ def run(
     else:
         for record in records:
             typer.echo(f"{record['feed']}: {record['state']}, delivery {record['delivery'][:12]}, run {record['run']}")
-        show_table("Ledger", [row for record in records for row in ledger_rows(record)], LEDGER)
+        show_ledger([row for record in records for row in ledger_rows(record)])
     raise typer.Exit(worst)
 
 
@@ -55,6 +54,7 @@ def check(
 ) -> None:
     """Say what would become of a file, without recording or publishing anything."""
     from pipelines.flow.checking import check as try_file  # heavy: the whole line
+    from pipelines.flow.recording import ledger_rows  # heavy: DuckDB and Arrow
 
     checked = try_file(feed, file, Settings.from_environment(), report)
     issues = [
@@ -64,7 +64,7 @@ def check(
     if json:
         show_json({"clean": checked.clean, "record": checked.record, "issues": issues})
     else:
-        show_table("Ledger", ledger_rows(checked.record), LEDGER)
+        show_ledger(ledger_rows(checked.record))
         show_table("Found", issues, ["severity", "rule", "count", "rows", "hint"])
     raise typer.Exit(0 if checked.clean else 1)
 
@@ -77,7 +77,7 @@ def status(json: Json = False) -> None:
     if json:
         show_json(told)
         return
-    show_table("Ledger", told["ledger"], [*LEDGER, "state"])
+    show_ledger(told["ledger"])
     for feed, error in told["failed"].items():
         typer.echo(f"failed: {feed}: {error}", err=True)
     if told["unclaimed"]:
@@ -94,34 +94,6 @@ def migrate() -> None:
 
     catalogue_of(Settings.from_environment())
     typer.echo("the catalogue is up to date")
-
-
-def ledger_rows(record: dict[str, Any]) -> list[dict[str, Any]]:
-    """Give a run record's ledger as rows for printing: source files first, then datasets."""
-    feed = record["feed"]
-    sources = [
-        {
-            "feed": feed,
-            "file": source["file"] if source["table"] == source["file"] else f"{source['file']} ({source['table']})",
-            "read": source["rows"],
-            "used": source["used"],
-            "quarantined": source["quarantined"],
-            "filtered": source["filtered"],
-        }
-        for source in record["sources"]
-    ]
-    datasets = [
-        {
-            "feed": feed,
-            "dataset": name,
-            "read": figures["shaped"],
-            "accepted": figures["accepted"],
-            "quarantined": figures["quarantined"],
-            "duplicate": figures["duplicates"],
-        }
-        for name, figures in record["datasets"].items()
-    ]
-    return sources + datasets
 
 
 def _rows(examples: Any) -> str:

@@ -50,6 +50,26 @@ def record_run(catalogue: Catalogue, run: int, record: dict[str, Any], folder: P
     catalogue.finish_run(run, "conformed")
 
 
+def ledger_rows(record: dict[str, Any]) -> list[dict[str, Any]]:
+    """Give a run's ledger as rows for printing: the source rows of all its files, then each dataset's shaped rows."""
+    feed = record["feed"]
+    parts = {"read": "rows", "used": "used", "quarantined": "quarantined", "filtered": "filtered"}
+    source = {name: sum(one[word] for one in record["sources"]) for name, word in parts.items()}
+    datasets = [
+        {
+            "feed": feed,
+            "dataset": name,
+            "read": figures["shaped"],
+            "accepted": figures["accepted"],
+            "quarantined": figures["quarantined"],
+            "filtered": figures["filtered"],
+            "duplicate": figures["duplicates"],
+        }
+        for name, figures in record["datasets"].items()
+    ]
+    return [{"feed": feed, "files": sorted({one["file"] for one in record["sources"]}), **source}, *datasets]
+
+
 def issue_files(folder: Path) -> list[Path]:
     """List a run's issue files in a stable order."""
     return sorted(folder.glob("*/issues.parquet"))

@@ -7,7 +7,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pipelines.flow.installation import catalogue_of
-from pipelines.flow.recording import issue_files, quarantine_files, read_record
+from pipelines.flow.recording import issue_files, ledger_rows, quarantine_files, read_record
 from pipelines.flow.releasing import loadable_feeds
 from pipelines.land import unclaimed
 from pipelines.publish import list_releases, load_release, verify_release
@@ -26,37 +26,9 @@ def shares(settings: Settings) -> dict[str, Any]:
         if told is not None and told.state == "failed":
             failed[feed.id] = told.detail or "no reason was given"
         for run in catalogue.latest_accepted(feed.id):
-            rows += [{**row, "state": told.state if told else ""} for row in _ledger(read_record(run.folder))]
+            rows += [{**row, "state": told.state if told else ""} for row in ledger_rows(read_record(run.folder))]
     newest = next(iter(releases(settings)), None)
     return {"ledger": rows, "failed": failed, "unclaimed": unclaimed(settings, feeds), "release": newest}
-
-
-def _ledger(record: dict[str, Any]) -> list[dict[str, Any]]:
-    """Give one row per feed's dataset: rows read from its source files, and what became of the shaped rows."""
-    read = sum(source["rows"] for source in record["sources"])
-    kept = sum(source["quarantined"] for source in record["sources"])
-    filtered = sum(source["filtered"] for source in record["sources"])
-    files = {
-        "feed": record["feed"],
-        "file": f"{len(record['sources'])} tables",
-        "read": read,
-        "quarantined": kept,
-        "filtered": filtered,
-    }
-    files["used"] = sum(source["used"] for source in record["sources"])
-    datasets = [
-        {
-            "feed": record["feed"],
-            "dataset": name,
-            "read": figures["shaped"],
-            "accepted": figures["accepted"],
-            "quarantined": figures["quarantined"],
-            "duplicate": figures["duplicates"],
-            "filtered": figures["filtered"],
-        }
-        for name, figures in record["datasets"].items()
-    ]
-    return [files, *datasets]
 
 
 def kept_back(settings: Settings, feed: str, rule: str | None, limit: int) -> list[dict[str, Any]]:
