@@ -30,7 +30,7 @@ def show_table(title: str, rows: Iterable[Mapping[str, Any]], columns: Iterable[
 
 def show_ledger(rows: Iterable[Mapping[str, Any]]) -> None:
     """Print a ledger: under each feed's source rows, what became of the rows of every dataset."""
-    figures = ("read", "used", "accepted", "quarantined", "filtered", "duplicate")
+    figures = ("read", "accepted", "quarantined", "filtered", "duplicate")
     table = Table(header_style="bold", box=None, pad_edge=False)
     table.add_column("feed, and its datasets", no_wrap=True)
     for name in figures:
@@ -38,8 +38,7 @@ def show_ledger(rows: Iterable[Mapping[str, Any]]) -> None:
     for row in rows:
         dataset = row.get("dataset")
         style = "bold" if dataset is None else ""
-        again = f" ({row['state']})" if dataset is None and row.get("state") else ""
-        name = f"  {dataset}" if dataset else f"{row['feed']}{again}"
+        name = f"  {dataset}" if dataset else str(row["feed"])
         table.add_row(Text(name, style=style), *(Text(_cell(row.get(word)), style=style) for word in figures))
     Console(soft_wrap=False).print(table)
 

@@ -9,6 +9,8 @@ from pipelines.cli.output import Json, show_json, show_ledger, show_table
 from pipelines.errors import MineralsError
 from pipelines.settings import Settings
 
+UNCLAIMED_SHOWN = 4
+
 
 def add_to(app: typer.Typer) -> None:
     """Add the commands to the command line."""
@@ -81,9 +83,9 @@ def status(json: Json = False) -> None:
     for feed, error in told["failed"].items():
         typer.echo(f"failed: {feed}: {error}", err=True)
     if told["unclaimed"]:
-        typer.echo(
-            f"{len(told['unclaimed'])} files in the drop belong to no feed: {', '.join(told['unclaimed'][:8])} ..."
-        )
+        shown = ", ".join(told["unclaimed"][:UNCLAIMED_SHOWN])
+        more = " ..." if len(told["unclaimed"]) > UNCLAIMED_SHOWN else ""
+        typer.echo(f"Files in the drop that belong to no feed, {len(told['unclaimed'])} in all: {shown}{more}")
     release = told["release"]
     typer.echo(f"Release {release['number']}: {release['folder']}" if release else "No release yet.")
 
