@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from pipelines.contracts import Schemas
+from tests import norland
 from tests.conftest import PROJECT
 
 # Airflow reads its settings while it is imported, so each look at the DAGs takes a process of its own.
@@ -125,6 +126,15 @@ def test_a_worker_builds_only_the_dag_that_it_runs(tmp_path: Path, schemas: Sche
     wanted = f"ingest_{next(iter(schemas.feeds))}"
     seen = look(tmp_path, _AIRFLOW_PARSING_CONTEXT_DAG_ID=wanted)
     assert [name for name in seen["dags"] if name.startswith("ingest_")] == [wanted]
+
+
+def test_a_ninth_feed_is_a_dag_without_an_edit(tmp_path: Path, schemas: Schemas) -> None:
+    nine = Path(shutil.copytree(PROJECT / "schemas", tmp_path / "schemas"))
+    (nine / "feeds" / "norland_sites.yml").write_text(norland.FEED, encoding="utf-8")
+    told = look(tmp_path, nine)
+    assert told["errors"] == {}
+    assert set(told["dags"]) == {f"ingest_{name}" for name in schemas.feeds} | {"ingest_norland_sites", "release"}
+    assert "norland_sites" in told["dags"]["release"]["waits"]
 
 
 def test_a_damaged_feed_stands_out_and_hides_no_other(damaged: dict[str, Any]) -> None:

@@ -17,6 +17,7 @@ from tests import norland
 
 MAPPED = norland.FEED.replace("{GRUVE: mine}", "{GRUVE: mine, SKJERP: prospect}")
 SITES = "mineral_occurrence"
+pytest_plugins = ["tests.postgres"]
 
 
 @pytest.fixture
@@ -203,3 +204,15 @@ def test_a_ninth_feed_is_one_yaml_and_one_sample(settings: Settings, tmp_path: P
     flow.ingest("norland_sites", nine)
     told = flow.release(nine)
     assert {row["feed"] for row in published(told)} == {"ga_critical_minerals", "norland_sites"}
+
+
+def test_the_line_keeps_its_catalogue_in_postgresql_as_well(norway: Settings, postgresql_url: str) -> None:
+    settings = replace(norway, catalogue_url=postgresql_url)
+    assert flow.ingest("norland_sites", settings)["state"] == "fresh"
+    assert flow.release(settings)["new"]
+    norland.with_feed(settings, MAPPED)
+    assert flow.replay("norland_sites", settings).accepted == 1
+    assert flow.ingest("norland_sites", settings)["state"] == "fresh"
+    told = flow.release(settings)
+    assert {row["name"] for row in published(told)} == {"Store Berg", "Aas", "Lille Berg"}
+    assert len(kept_back(settings, "norland_sites", None, 50)) == 4

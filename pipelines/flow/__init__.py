@@ -166,7 +166,7 @@ def report(feed_id: str, settings: Settings, *, failed: bool, error: str | None 
     if failed or newest is None:
         state = "failed"
     else:
-        state = "unchanged" if before is not None and _same_share(catalogue, before.run, newest.id) else "fresh"
+        state = "unchanged" if before is not None and before.run == newest.id else "fresh"
     catalogue.report(
         feed_id, state, delivery=newest.delivery if newest else None, run=newest.id if newest else None, detail=error
     )
@@ -199,14 +199,6 @@ def replay(feed_id: str, settings: Settings, corrected: Path | None = None) -> R
     if done.accepted:
         report(feed_id, settings, failed=False)
     return done
-
-
-def _same_share(catalogue: Catalogue, before: int | None, now: int) -> bool:
-    """Whether two runs say the same: the same run, or the same delivery under the same fingerprint."""
-    if before is None:
-        return False
-    one, other = catalogue.run(before), catalogue.run(now)
-    return (one.delivery, one.fingerprint) == (other.delivery, other.fingerprint)
 
 
 def _previous_figures(catalogue: Catalogue, feed: str, dataset: str) -> dict[str, Any] | None:

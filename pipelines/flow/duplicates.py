@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
 
 import duckdb
 import numpy as np
@@ -11,24 +10,17 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipelines.findings import Finding
-from pipelines.harmonise import Plan
 
 PLACES = frozenset({"source_file", "source_row", "source_also", "delivery"})
 """Columns that say where a record came from; two records that differ in nothing else are the same."""
 
 
-class Counted(Protocol):
-    """What the settling changes in an outcome."""
-
-    accepted: int
-    duplicates: int
-
-
 @dataclass
 class Identities:
-    """Hashes of the record ids seen so far, 8 bytes each."""
+    """Hashes of the record ids of every batch, 8 bytes each, and which rows broke no rule so far."""
 
     parts: list[np.ndarray] = field(default_factory=list)
+    sound: list[np.ndarray] = field(default_factory=list)
     connection: duckdb.DuckDBPyConnection = field(default_factory=lambda: duckdb.connect(config={"threads": 1}))
 
     def hash(self, ids: pa.Array) -> np.ndarray:
@@ -36,50 +28,63 @@ class Identities:
         self.connection.register("ids", pa.table({"id": ids}))
         return self.connection.execute("SELECT hash(id) AS h FROM ids").fetchnumpy()["h"].astype(np.uint64)
 
-    def add(self, ids: pa.Array) -> None:
-        """Remember a batch of record ids."""
-        if len(ids):
-            self.parts.append(self.hash(ids))
+    def add(self, ids: pa.Array, sound: np.ndarray) -> None:
+        """Remember a batch of record ids, and which of its rows may yet be accepted."""
+        self.parts.append(self.hash(ids))
+        self.sound.append(sound)
 
-    def repeated(self, taken: frozenset[str]) -> np.ndarray:
-        """Give the hashes that were seen more than once, or that stand already."""
+    def suspected(self, taken: frozenset[str]) -> list[np.ndarray]:
+        """Mark, batch by batch, the sound rows whose hash is seen more than once, or stands already."""
         standing = [self.hash(pa.array(sorted(taken), pa.string()))] if taken else []
-        seen = np.sort(np.concatenate([*self.parts, *standing])) if self.parts else np.zeros(0, np.uint64)
-        return np.unique(seen[1:][seen[1:] == seen[:-1]])
+        sound = [part[mask] for part, mask in zip(self.parts, self.sound, strict=True)]
+        seen = np.sort(np.concatenate([*sound, *standing, np.zeros(0, np.uint64)]))
+        again = np.unique(seen[1:][seen[1:] == seen[:-1]])
+        return [mask & np.isin(part, again) for part, mask in zip(self.parts, self.sound, strict=True)]
 
 
-def settle(
-    accepted: Path, identities: Identities, taken: frozenset[str], outcome: Counted, how: Plan
-) -> Iterator[tuple[pa.RecordBatch, Finding]]:
-    """Take repeated records out of the accepted file.
+@dataclass(frozen=True)
+class Settled:
+    """One batch after settling: the rows that stand, those that contradict others, and how many told the same again."""
 
-    Writes ``settled.arrow`` beside the accepted file when something was repeated, lowers the outcome's count of
-    accepted rows, and yields the contradicting rows with the rule that they break.
+    standing: pa.RecordBatch
+    contradicting: pa.RecordBatch
+    same: int
+
+
+def settle(draft: Path, identities: Identities, taken: frozenset[str]) -> Iterator[Settled]:
+    """Go through the draft of a dataset and take out what is broken, told again, or contradicted.
+
+    Parameters
+    ----------
+    draft : every harmonised row (Arrow IPC stream), in the batches that the identities know.
+    taken : record ids that stand already.
     """
-    hashes = identities.repeated(taken)
-    if not len(hashes):
-        return
-    suspects = pa.Table.from_batches(
-        [batch.filter(pa.array(_suspected(batch, identities, hashes))) for batch in _batches(accepted)]
-    )
-    verdict = _verdicts(suspects, taken)
+    suspected = identities.suspected(taken)
+    verdict = _verdicts(_suspects(draft, suspected), taken)
     start = 0
-    with (
-        pa.OSFile(str(accepted.with_name("settled.arrow")), "wb") as sink,
-        pa.ipc.new_stream(sink, how.schema, options=pa.ipc.IpcWriteOptions(compression="lz4")) as writer,
-    ):
-        for batch in _batches(accepted):
-            mask = _suspected(batch, identities, hashes)
-            mine = verdict[start : start + int(mask.sum())]
-            start += len(mine)
-            whole = np.full(batch.num_rows, "stands", dtype=object)
-            whole[mask] = mine
-            outcome.duplicates += int((whole == "same").sum())
-            outcome.accepted -= int((whole != "stands").sum())
-            writer.write_batch(batch.filter(pa.array(whole == "stands")))
-            contradicting = batch.filter(pa.array(whole == "differs"))
-            if contradicting.num_rows:
-                yield contradicting, _finding(contradicting, how.dataset.name)
+    for batch, sound, mask in zip(_batches(draft), identities.sound, suspected, strict=True):
+        mine = verdict[start : start + int(mask.sum())]
+        start += len(mine)
+        stands, differs = sound.copy(), np.zeros(len(sound), dtype=bool)
+        stands[mask] = mine == "stands"
+        differs[mask] = mine == "differs"
+        yield Settled(
+            standing=batch if stands.all() else batch.filter(pa.array(stands)),
+            contradicting=batch.filter(pa.array(differs)) if differs.any() else batch.slice(0, 0),
+            same=int((mine == "same").sum()),
+        )
+
+
+def contradiction(batch: pa.RecordBatch, dataset: str) -> Finding:
+    """Say of a whole batch that its records are told more than once, each time otherwise."""
+    return Finding(
+        rule=f"{dataset}.record_id.unique",
+        severity="error",
+        column="record_id",
+        mask=pa.array(np.ones(batch.num_rows, dtype=bool)),
+        found=pc.cast(batch.column("record_id"), pa.string()),
+        hint="several rows name the same record with different content; say which holds, or widen the key",
+    )
 
 
 def _batches(path: Path) -> Iterator[pa.RecordBatch]:
@@ -87,12 +92,18 @@ def _batches(path: Path) -> Iterator[pa.RecordBatch]:
         yield from reader
 
 
-def _suspected(batch: pa.RecordBatch, identities: Identities, hashes: np.ndarray) -> np.ndarray:
-    return np.isin(identities.hash(batch.column("record_id")), hashes)
+def _suspects(draft: Path, suspected: list[np.ndarray]) -> pa.Table | None:
+    """Gather the suspected rows of a draft; None where there is none, and the draft need not be read."""
+    if not any(mask.any() for mask in suspected):
+        return None
+    batches = zip(_batches(draft), suspected, strict=True)
+    return pa.Table.from_batches([batch.filter(pa.array(mask)) for batch, mask in batches])
 
 
-def _verdicts(suspects: pa.Table, taken: frozenset[str]) -> np.ndarray:
+def _verdicts(suspects: pa.Table | None, taken: frozenset[str]) -> np.ndarray:
     """Say for every suspect whether it stands, is the same as an earlier one, or differs from another."""
+    if suspects is None:
+        return np.zeros(0, dtype=object)
     content = [name for name in suspects.schema.names if name not in PLACES]
     packed = ", ".join(f'"{name}"' for name in content)
     connection = duckdb.connect(config={"threads": 1})
@@ -107,14 +118,3 @@ def _verdicts(suspects: pa.Table, taken: frozenset[str]) -> np.ndarray:
     ).fetchall()
     connection.close()
     return np.array([row[0] for row in found], dtype=object)
-
-
-def _finding(batch: pa.RecordBatch, dataset: str) -> Finding:
-    return Finding(
-        rule=f"{dataset}.record_id.unique",
-        severity="error",
-        column="record_id",
-        mask=pa.array(np.ones(batch.num_rows, dtype=bool)),
-        found=pc.cast(batch.column("record_id"), pa.string()),
-        hint="several rows name the same record with different content; say which holds, or widen the key",
-    )

@@ -7,7 +7,6 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
 from pipelines.harmonise import RawTable
@@ -23,6 +22,8 @@ QUARANTINE_SCHEMA = pa.schema(
         ("rules", pa.list_(pa.string())),
     ]
 )
+AT_ONCE = 100_000
+"""Rows kept back whose source rows are fetched in one pass over the raw table."""
 
 
 @dataclass
@@ -37,8 +38,7 @@ class SourceUse:
     @classmethod
     def of(cls, table: RawTable) -> "SourceUse":
         """Read a raw table's row numbers; one byte a row and mark."""
-        scanner = ds.dataset(table.path, format="ipc").scanner(columns=["_row"])
-        numbers = [batch.column(0).to_numpy() for batch in scanner.to_batches()]
+        numbers = _row_numbers(table.path)
         last = max((int(part.max()) for part in numbers if len(part)), default=0)
         exists = np.zeros(last + 1, dtype=bool)
         for part in numbers:
@@ -88,6 +88,14 @@ class Held:
         return whole.filter(pc.equal(whole["file"], file))
 
 
+def _row_numbers(path: Path) -> list[np.ndarray]:
+    with pa.OSFile(str(path)) as source:
+        place = pa.ipc.open_file(source).schema.get_field_index("_row")
+        options = pa.ipc.IpcReadOptions(included_fields=[place])
+        reader = pa.ipc.open_file(source, options=options)
+        return [reader.get_batch(index).column(0).to_numpy() for index in range(reader.num_record_batches)]
+
+
 def write_quarantine(held: Held, tables: list[RawTable], path: Path) -> None:
     """Write held rows to Parquet, each with its source row as received, as a JSON object.
 
@@ -98,11 +106,13 @@ def write_quarantine(held: Held, tables: list[RawTable], path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with pq.ParquetWriter(path, QUARANTINE_SCHEMA, compression="zstd") as writer:
         for table in tables:
-            writer.write_table(_with_raw(held.dataset, held.of(table.file), table))
+            mine = held.of(table.file).sort_by([("row", "ascending"), ("record_id", "ascending")])
+            for start in range(0, mine.num_rows, AT_ONCE):
+                writer.write_table(_with_raw(held.dataset, mine.slice(start, AT_ONCE), table))
 
 
 def _with_raw(dataset: str, held: pa.Table, table: RawTable) -> pa.Table:
-    raw = ds.dataset(table.path, format="ipc")
+    raw = _raw_rows(table.path, held["row"])
     names = [name for name in raw.schema.names if name not in ("_row", "_wkb")]
     fields = ", ".join(f"{_quoted(name)} := raw.{_quoted(name)}" for name in names)
     with duckdb.connect(config={"threads": 1}) as connection:
@@ -116,6 +126,19 @@ def _with_raw(dataset: str, held: pa.Table, table: RawTable) -> pa.Table:
     columns = {name: pa.repeat(pa.scalar(text), found.num_rows) for name, text in said.items()}
     columns.update({name: found.column(name) for name in ("row", "record_id", "raw", "rules")})
     return pa.table(columns).cast(QUARANTINE_SCHEMA)
+
+
+def _raw_rows(path: Path, rows: pa.ChunkedArray) -> pa.Table:
+    """Give the raw rows with these numbers; the table passes by batch by batch."""
+    wanted = np.unique(rows.to_numpy())
+    with pa.OSFile(str(path)) as source, pa.ipc.open_file(source) as reader:
+        found = []
+        for index in range(reader.num_record_batches if len(wanted) else 0):
+            batch = reader.get_batch(index)
+            chosen = np.isin(batch.column("_row").to_numpy(), wanted)
+            if chosen.any():
+                found.append(batch.take(pa.array(np.flatnonzero(chosen))))
+        return pa.Table.from_batches(found, schema=reader.schema)
 
 
 def _quoted(name: str) -> str:

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 
 from pipelines.contracts import Rule
 from pipelines.findings import ISSUE_SCHEMA, Finding, RuleCounts, error_mask, issue_table, rule_lists
-from pipelines.flow.duplicates import Identities, settle
+from pipelines.flow.duplicates import Identities, contradiction, settle
 from pipelines.flow.sources import Held, SourceUse, write_quarantine
 from pipelines.harmonise import TABLE, Plan, RawTable, harmonise, shape, table_files
 from pipelines.validate import foreign_keys, validate
@@ -120,47 +120,57 @@ def split(job: Job, uses: dict[str, SourceUse]) -> Outcome:
     outcome = Outcome()
     job.folder.mkdir(parents=True, exist_ok=True)
     held = Held(job.how.dataset.name)
-    identities = Identities()
-    accepted = job.folder / "accepted.arrow"
+    draft = job.folder / "draft.arrow"
     with pq.ParquetWriter(job.folder / "issues.parquet", ISSUE_SCHEMA, compression="zstd") as issues:
-        _write_accepted(job, uses, outcome, held, identities, issues)
-        for batch, rule in settle(accepted, identities, job.taken, outcome, job.how):
-            _report(job, batch, [rule], issues)
-            outcome.hear([rule])
-            outcome.counts.failed[rule.rule] = outcome.counts.failed.get(rule.rule, 0) + batch.num_rows
-            rules = rule_lists([rule], np.ones(batch.num_rows, dtype=bool))
-            held.add(*_place(batch), rules)
-    settled = accepted.with_name("settled.arrow")
-    if settled.exists():
-        settled.replace(accepted)
+        identities = _draft(job, uses, draft, outcome=outcome, held=held, issues=issues)
+        _write_accepted(job, draft, identities, outcome=outcome, held=held, issues=issues)
+    draft.unlink()
     outcome.quarantined = held.count
     write_quarantine(held, _by_file(job, outcome), job.folder / "quarantine.parquet")
     return outcome
 
 
+def _draft(
+    job: Job, uses: dict[str, SourceUse], draft: Path, *, outcome: Outcome, held: Held, issues: pq.ParquetWriter
+) -> Identities:
+    """Write every harmonised row, plainly since it is read again at once, and hold those that break a rule."""
+    identities = Identities()
+    with pa.OSFile(str(draft), "wb") as sink, pa.ipc.new_stream(sink, job.how.schema) as writer:
+        for batch, findings in _judged(job, uses, outcome):
+            bad = error_mask(findings, batch.num_rows)
+            _report(job, batch, findings, issues)
+            if bad.any():
+                held.add(*_place(batch, pa.array(np.flatnonzero(bad))), rule_lists(findings, bad))
+            identities.add(batch.column("record_id"), ~bad)
+            writer.write_batch(batch)
+    return identities
+
+
 def _write_accepted(
-    job: Job,
-    uses: dict[str, SourceUse],
-    outcome: Outcome,
-    held: Held,
-    identities: Identities,
-    issues: pq.ParquetWriter,
+    job: Job, draft: Path, identities: Identities, *, outcome: Outcome, held: Held, issues: pq.ParquetWriter
 ) -> None:
     options = pa.ipc.IpcWriteOptions(compression="lz4")
     with (
         pa.OSFile(str(job.folder / "accepted.arrow"), "wb") as sink,
         pa.ipc.new_stream(sink, job.how.schema, options=options) as writer,
     ):
-        for batch, findings in _judged(job, uses, outcome):
-            bad = error_mask(findings, batch.num_rows)
-            _report(job, batch, findings, issues)
-            if bad.any():
-                broken = batch.filter(pa.array(bad))
-                held.add(*_place(broken), rule_lists(findings, bad))
-                batch = batch.filter(pa.array(~bad))
-            identities.add(batch.column("record_id"))
-            outcome.measure(batch)
-            writer.write_batch(batch)
+        for settled in settle(draft, identities, job.taken):
+            if settled.contradicting.num_rows:
+                _hold_contradicting(job, settled.contradicting, outcome=outcome, held=held, issues=issues)
+            outcome.duplicates += settled.same
+            outcome.measure(settled.standing)
+            writer.write_batch(settled.standing)
+
+
+def _hold_contradicting(
+    job: Job, batch: pa.RecordBatch, *, outcome: Outcome, held: Held, issues: pq.ParquetWriter
+) -> None:
+    finding = contradiction(batch, job.how.dataset.name)
+    _report(job, batch, [finding], issues)
+    outcome.hear([finding])
+    outcome.counts.failed[finding.rule] = outcome.counts.failed.get(finding.rule, 0) + batch.num_rows
+    everything = np.ones(batch.num_rows, dtype=bool)
+    held.add(*_place(batch, pa.array(np.flatnonzero(everything))), rule_lists([finding], everything))
 
 
 def _judged(job: Job, uses: dict[str, SourceUse], outcome: Outcome) -> Iterator[tuple[pa.RecordBatch, list[Finding]]]:
@@ -197,8 +207,9 @@ def _only(batch: pa.RecordBatch, job: Job) -> pa.RecordBatch:
     return batch.filter(pa.array(chosen))
 
 
-def _place(batch: pa.RecordBatch) -> tuple[pa.Array, pa.Array, pa.Array]:
-    return batch.column("source_file"), batch.column("source_row"), batch.column("record_id")
+def _place(batch: pa.RecordBatch, rows: pa.Array) -> tuple[pa.Array, pa.Array, pa.Array]:
+    file, row, record_id = (batch.column(name).take(rows) for name in ("source_file", "source_row", "record_id"))
+    return file, row, record_id
 
 
 def _by_file(job: Job, outcome: Outcome) -> list[RawTable]:

@@ -12,6 +12,8 @@ from pipelines.contracts import DatasetMapping
 from pipelines.errors import ContractError
 
 BATCH_ROWS = 65_536
+BATCH_BYTES = 32 << 20
+"""Bytes of raw rows that are harmonised at once, at most, unless one batch of the reader's is larger."""
 MEMORY = "1GB"
 
 
@@ -69,9 +71,25 @@ def shape(
 
 
 def _stream(path: Path) -> Iterator[pa.RecordBatch]:
+    """Give a raw table's rows, the reader's small batches joined: what is done once a batch is done less often."""
     with pa.OSFile(str(path)) as source, pa.ipc.open_file(source) as reader:
+        held: list[pa.RecordBatch] = []
         for index in range(reader.num_record_batches):
-            yield reader.get_batch(index)
+            batch = reader.get_batch(index)
+            if held and not _fits(held, batch):
+                yield from _joined(held)
+                held = []
+            held.append(batch)
+        yield from _joined(held)
+
+
+def _fits(held: list[pa.RecordBatch], batch: pa.RecordBatch) -> bool:
+    together = [*held, batch]
+    return sum(each.num_rows for each in together) <= BATCH_ROWS and sum(each.nbytes for each in together) <= BATCH_BYTES
+
+
+def _joined(batches: list[pa.RecordBatch]) -> list[pa.RecordBatch]:
+    return batches if len(batches) < 2 else pa.Table.from_batches(batches).combine_chunks().to_batches()
 
 
 def _connect(scratch: Path) -> duckdb.DuckDBPyConnection:
