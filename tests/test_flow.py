@@ -136,6 +136,15 @@ def test_a_feed_that_fails_keeps_its_last_share_and_is_told(norway: Settings) ->
     assert "metals" in shares(norway)["failed"]["norland_sites"]
 
 
+def test_a_feed_whose_file_breaks_keeps_its_share_in_the_release(norway: Settings) -> None:
+    flow.ingest("norland_sites", norway)
+    first = flow.release(norway)
+    norland.with_feed(norway, "bad: [")
+    second = flow.release(norway)
+    assert (second["content_hash"], second["feeds"]) == (first["content_hash"], {"norland_sites": "carried"})
+    assert "cannot be loaded" in shares(norway)["failed"]["norland_sites"]
+
+
 def test_a_missing_file_is_the_partners_to_send(norway: Settings) -> None:
     (norway.drop / "norland" / "sites.csv").unlink()
     with pytest.raises(SourceError, match="norland/sites.csv"):

@@ -50,11 +50,12 @@ def show(number: Number = None, json: Json = False) -> None:
 
 
 @app.command("verify")
-def verify(number: Number = None) -> None:
+def verify(number: Number = None, json: Json = False) -> None:
     """Check every file of a release against its checksums."""
     from pipelines.flow.status import verified  # heavy: the release store
 
-    typer.echo(verified(Settings.from_environment(), number))
+    told = verified(Settings.from_environment(), number)
+    show_json(told) if json else typer.echo(f"release {told['number']}: {told['files']} files hold")
 
 
 def query(

@@ -98,6 +98,8 @@ def conform_delivery(
         "delivery": delivery.id,
         "fingerprint": fingerprint,
         "isolation": report.isolation,
+        "rights": feed.rights.model_dump(mode="json"),
+        "notes": [note.model_dump(mode="json") for note in feed.notes],
         "tables": {name: _about(report, name) for name in tables},
         "sources": sources,
         "datasets": {name: outcome.as_record(schemas.datasets[name].rules()) for name, outcome in outcomes.items()},

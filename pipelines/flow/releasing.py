@@ -1,5 +1,6 @@
 """Cuts a release from the accepted share of every feed, when the feeds that are due have reported."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 from pipelines.catalogue import Catalogue
 from pipelines.catalogue.facts import Release, ReleaseLedger, Report, Run
 from pipelines.contracts import Feed, feed_files, load_datasets, load_feed
+from pipelines.contracts.feeds import Rights as FeedRights
 from pipelines.errors import ContractError, RejectedError
 from pipelines.flow.installation import catalogue_of
 from pipelines.flow.recording import read_record
@@ -31,7 +33,7 @@ def release(settings: Settings) -> dict[str, Any]:
     """
     catalogue = catalogue_of(settings)
     reports = {told.feed: told for told in catalogue.reports_since()}
-    shares = [_share(catalogue, feed, reports.get(feed.id)) for feed in loadable_feeds(settings)]
+    shares = _shares(catalogue, settings, reports)
     if not any(share.accepted for share in shares):
         raise RejectedError("nothing was accepted yet, so there is nothing to release; run a feed first")
     store = LocalStore(settings.releases)
@@ -52,39 +54,48 @@ def release(settings: Settings) -> dict[str, Any]:
     }
 
 
-def loadable_feeds(settings: Settings) -> list[Feed]:
-    """Load the feeds whose files hold; a broken one is told by its DAG and by `feeds lint`."""
+def loadable_feeds(settings: Settings) -> tuple[list[Feed], list[str]]:
+    """Load the feeds whose files hold, and name those whose files do not; their DAGs and `feeds lint` tell why."""
     datasets = load_datasets(settings.schemas)
-    feeds = []
+    feeds, broken = [], []
     for path in feed_files(settings.schemas):
         try:
             feeds.append(load_feed(path, datasets))
         except ContractError:
-            continue
-    return feeds
+            broken.append(path.stem)
+    return feeds, broken
 
 
-def _share(catalogue: Catalogue, feed: Feed, told: Report | None) -> Share:
-    runs = catalogue.latest_accepted(feed.id)
+def _shares(catalogue: Catalogue, settings: Settings, reports: Mapping[str, Report]) -> list[Share]:
+    """Give every feed's share; a feed whose file is broken keeps the one that it had, on the grounds of that time."""
+    feeds, broken = loadable_feeds(settings)
+    stated = {feed.id: feed for feed in feeds}
+    return [_share(catalogue, name, stated.get(name), reports.get(name)) for name in sorted([*stated, *broken])]
+
+
+def _share(catalogue: Catalogue, name: str, feed: Feed | None, told: Report | None) -> Share:
+    runs = catalogue.latest_accepted(name)
     records = [read_record(run.folder) for run in runs]
-    accepted = {
-        name: [
-            Path(run.folder) / name / "accepted.arrow"
-            for run, record in zip(runs, records, strict=True)
-            if name in record["datasets"]
-        ]
-        for name in feed.datasets
-    }
+    if feed is not None:
+        rights, notes = feed.rights, [note.model_dump(mode="json") for note in feed.notes]
+    elif records:
+        rights, notes = FeedRights.model_validate(records[-1]["rights"]), records[-1]["notes"]
+    else:
+        return Share(feed=name, state="absent", rights=Rights("LicenseRef-not-stated"))
+    accepted: dict[str, list[Path]] = {}
+    for run, record in zip(runs, records, strict=True):
+        for dataset in record["datasets"]:
+            accepted.setdefault(dataset, []).append(Path(run.folder) / dataset / "accepted.arrow")
     return Share(
-        feed=feed.id,
-        state=_state(runs, told),
-        rights=Rights(feed.rights.licence, feed.rights.attribution, feed.rights.basis, feed.rights.document),
+        feed=name,
+        state=_state(runs, told if feed is not None else None),
+        rights=Rights(rights.licence, rights.attribution, rights.basis, rights.document),
         delivery=runs[-1].delivery if runs else None,
         run_fingerprint=runs[-1].fingerprint if runs else "",
-        accepted={name: files for name, files in accepted.items() if files},
+        accepted=accepted,
         sources=tuple(source for record in records for source in record["sources"]),
-        datasets={name: _summed(name, records) for name in feed.datasets} if runs else {},
-        notes=tuple(note.model_dump(mode="json") for note in feed.notes),
+        datasets={dataset: _summed(dataset, records) for dataset in accepted},
+        notes=tuple(notes),
     )
 
 

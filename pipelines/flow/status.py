@@ -18,14 +18,14 @@ from pipelines.store import LocalStore
 def shares(settings: Settings) -> dict[str, Any]:
     """Give every feed's ledger, the feeds that failed, unclaimed files of the drop, and the newest release."""
     catalogue = catalogue_of(settings)
-    feeds = loadable_feeds(settings)
+    feeds, broken = loadable_feeds(settings)
     rows: list[dict[str, Any]] = []
-    failed: dict[str, str] = {}
-    for feed in feeds:
-        told = catalogue.latest_report(feed.id)
+    failed = dict.fromkeys(broken, "its file cannot be loaded; `minerals feeds lint` says why")
+    for name in sorted([feed.id for feed in feeds] + broken):
+        told = catalogue.latest_report(name)
         if told is not None and told.state == "failed":
-            failed[feed.id] = told.detail or "no reason was given"
-        for run in catalogue.latest_accepted(feed.id):
+            failed.setdefault(name, told.detail or "no reason was given")
+        for run in catalogue.latest_accepted(name):
             rows += [{**row, "state": told.state if told else ""} for row in ledger_rows(read_record(run.folder))]
     newest = next(iter(releases(settings)), None)
     return {"ledger": rows, "failed": failed, "unclaimed": unclaimed(settings, feeds), "release": newest}
@@ -123,7 +123,7 @@ def release_shown(settings: Settings, number: int | None) -> dict[str, Any]:
     return {"number": manifest["release"], "folder": folder, "manifest": manifest, "datasets": datasets, "feeds": feeds}
 
 
-def verified(settings: Settings, number: int | None) -> str:
-    """Check a release's files against its checksums, and say so."""
+def verified(settings: Settings, number: int | None) -> dict[str, int]:
+    """Check a release's files against its checksums, and count them."""
     store = LocalStore(settings.releases)
-    return f"release {load_release(store, number)['release']}: {verify_release(store, number)} files hold"
+    return {"number": load_release(store, number)["release"], "files": verify_release(store, number)}
