@@ -1,4 +1,4 @@
-"""Mineral occurrences as a register might deliver them, with everything wrong that registers get wrong; a seed repeats them."""
+"""Mineral occurrences as a register might deliver them, with what registers get wrong; a seed repeats them."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -13,16 +13,29 @@ CLUSTERS = 500
 
 ZONE_55 = "EPSG:28355"
 BRITISH_GRID = "EPSG:27700"
-EXTENTS = {ZONE_55: (250_000.0, 750_000.0, 5_700_000.0, 7_800_000.0), BRITISH_GRID: (150_000.0, 600_000.0, 50_000.0, 900_000.0)}
+EXTENTS = {
+    ZONE_55: (250_000.0, 750_000.0, 5_700_000.0, 7_800_000.0),
+    BRITISH_GRID: (150_000.0, 600_000.0, 50_000.0, 900_000.0),
+}
 """Easting from and to, northing from and to (m), well inside both systems."""
 
 COMMODITIES = (
-    "Au", "Cu", "W", "Sn", "Pb", "Zn", "Ag", "Ni", "Co", "Li", "U", "Fe", "Mn", "REE", "Mo", "Sb", "Bi", "Ti", "Zr", "V",
-    "Cr", "PGE", "gold", "Copper", "tungsten", "LEAD", "Tin ", "rare earths", "Lithium", "Graphite", "antimony", "cobalt",
+    "Au", "Cu", "W", "Sn", "Pb", "Zn", "Ag", "Ni", "Co", "Li", "U", "Fe", "Mn", "REE", "Mo", "Sb", "Bi", "Ti", "Zr",
+    "V", "Cr", "PGE", "gold", "Copper", "tungsten", "LEAD", "Tin ", "rare earths", "Lithium", "Graphite", "antimony",
+    "cobalt",
 )  # fmt: skip
 STRANGE_COMMODITIES = ("unobtanium", "polymetals", "Hill stone")
 SEPARATORS = (", ", "; ", "/", " & ", ",")
-KINDS = ("Occurrence", "mineral occurrence", "Prospect", "deposit", "Mineral Deposit", "mine", "Past Producer", "showing")
+KINDS = (
+    "Occurrence",
+    "mineral occurrence",
+    "Prospect",
+    "deposit",
+    "Mineral Deposit",
+    "mine",
+    "Past Producer",
+    "showing",
+)
 STATUSES = (
     "active", "Operating", "ABANDONED", "care & maintenance", "Historic", "past producer", "closed", "undeveloped",
     "Care and Maintenance", "feasibility", None,
@@ -46,8 +59,8 @@ WORDS = (
 def make(folder: Path, rows: int, seed: int = SEED) -> Path:
     """Write `rows` occurrences as CSV, once; the same seed and size give the same bytes.
 
-    One row in two stands in GDA94 / MGA zone 55 and the others in the British National Grid. About 0.15 % have no readable
-    position, 0.05 % repeat the id of another row and 0.02 % repeat a whole row.
+    One row in two stands in GDA94 / MGA zone 55 and the others in the British National Grid. About 0.15 % have no
+    readable position, 0.05 % repeat the id of another row and 0.02 % repeat a whole row.
 
     Returns
     -------
@@ -108,7 +121,9 @@ def _chunk(start: int, rows: int, random: np.random.Generator) -> pa.Table:
 def _lines(table: pa.Table) -> Iterator[pa.Buffer]:
     """Write rows as lines; only what holds a comma is quoted, and what is absent is empty."""
     for batch in table.to_batches():
-        cells = [_quoted(column) if pc.any(pc.match_substring(column, ",")).as_py() else column for column in batch.columns]
+        cells = [
+            _quoted(column) if pc.any(pc.match_substring(column, ",")).as_py() else column for column in batch.columns
+        ]
         lines = pc.binary_join_element_wise(*cells, ",", null_handling="replace")
         whole = pc.binary_join_element_wise(lines, "", "\n")
         first, last = whole.offset, whole.offset + len(whole)
@@ -159,7 +174,7 @@ def _grades(name: str, rows: int, random: np.random.Generator) -> dict[str, pa.A
 
 
 def _dates(first: int, last: int, rows: int, random: np.random.Generator) -> pa.Array:
-    """Give days, counted from 1970-01-01: 74 % as 1999-12-31, the others as 31/12/1999, a few absent or of another kind."""
+    """Give days, counted from 1970-01-01: 74 % as 1999-12-31, the others as 31/12/1999, a few absent or unreadable."""
     plain = np.datetime_as_string(np.datetime64("1970-01-01") + np.arange(first, last))
     turned = np.array([f"{day[8:]}/{day[5:7]}/{day[:4]}" for day in plain])
     layouts = pa.array(np.concatenate([plain, turned, ["1899", "c. 1930"]]))

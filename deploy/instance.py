@@ -46,6 +46,7 @@ ALWAYS = {
 }
 PR_SET_PDEATHSIG = 1
 STARTS_WITHIN_S = 180.0
+LOCK_PATIENCE_S = 60
 MARK = "MINERALS_AIRFLOW"
 """Every process that descends from an instance carries its name in this variable."""
 INTERRUPTIONS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -102,7 +103,7 @@ def running(settings: Settings, *, port: int = 0) -> Iterator[tuple[Instance, ht
             signal.signal(number, _interrupt)
         try:
             _start(instance, _environment(instance, settings))
-            with httpx.Client(base_url=instance.address, timeout=30) as client:
+            with httpx.Client(base_url=instance.address, timeout=2 * LOCK_PATIENCE_S) as client:
                 _wait_until_healthy(instance, client)
                 client.headers["Authorization"] = f"Bearer {client.get('/auth/token').json()['access_token']}"
                 _check_ours(instance, client)
@@ -190,6 +191,8 @@ def _environment(instance: Instance, settings: Settings) -> dict[str, str]:
         "MINERALS_SCHEMAS": str(settings.schemas),
         "MINERALS_CATALOGUE_URL": settings.catalogue_url,
         "AIRFLOW_HOME": str(instance.home),
+        # The scheduler holds SQLite's lock for seconds while the first tasks' process imports what it preloads.
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{instance.home / 'airflow.db'}?timeout={LOCK_PATIENCE_S}",
         "AIRFLOW__CORE__DAGS_FOLDER": str(PROJECT / "dags"),
         "AIRFLOW__CORE__PARALLELISM": str(max(2, os.cpu_count() or 2)),
         "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{instance.address}/execution/",

@@ -30,7 +30,10 @@ def ticks(instance: Instance, until: float, waiting_for: str) -> Iterator[None]:
 
 def ask(client: httpx.Client, method: str, path: str, **rest: Any) -> Any:
     """Call Airflow's API and give its answer; raise MineralsError with what it refused."""
-    answer = client.request(method, f"{API}{path}", **rest)
+    try:
+        answer = client.request(method, f"{API}{path}", **rest)
+    except httpx.TransportError as error:
+        raise MineralsError(f"Airflow did not answer {method} {path}: {error!r}") from error
     if answer.is_error:
         raise MineralsError(f"Airflow refused {method} {path}: {answer.status_code} {answer.text[:300]}")
     return answer.json() if answer.content else None

@@ -197,6 +197,9 @@ def _write_issues(batches: list[pa.RecordBatch], folder: Path) -> None:
 
 def _record_ids(path: Path) -> pa.Array:
     with pa.OSFile(str(path)) as source, pa.ipc.open_stream(source) as reader:
+        place = reader.schema.get_field_index("record_id")
+    options = pa.ipc.IpcReadOptions(included_fields=[place])
+    with pa.OSFile(str(path)) as source, pa.ipc.open_stream(source, options=options) as reader:
         parts = [batch.column("record_id") for batch in reader]
     return pa.concat_arrays(parts) if parts else pa.array([], pa.string())
 

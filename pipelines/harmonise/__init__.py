@@ -115,7 +115,9 @@ def table_files(shaped: pa.RecordBatch, files: dict[str, str]) -> pa.DictionaryA
     names = encoded.dictionary.to_pylist()
     strange = sorted({str(name) for name in names} - set(files))
     if strange or encoded.null_count:
-        raise ContractError(f"the select's {TABLE} names no table of the feed: {strange or 'null'}; known: {sorted(files)}")
+        raise ContractError(
+            f"the select's {TABLE} names no table of the feed: {strange or 'null'}; known: {sorted(files)}"
+        )
     return pc.dictionary_encode(pa.array([files[name] for name in names], pa.string()).take(encoded.indices))
 
 
@@ -141,7 +143,9 @@ def _fill_elements(draft: Draft) -> None:
     share = next((field for field in fields if field.element_of and field.converted_from), None)
     if share is None or share.element_of not in draft.columns:
         return
-    whole = next(field.name for field in fields if field.converted_from == share.converted_from and not field.element_of)
+    whole = next(
+        field.name for field in fields if field.converted_from == share.converted_from and not field.element_of
+    )
     symbol = next(field.name for field in fields if field.element_of and not field.converted_from)
     if whole not in draft.columns:
         return
@@ -182,7 +186,9 @@ def _other_rows(draft: Draft, how: Plan) -> pa.Array:
     if len(lists) == 1:
         return _named_rows(*lists[0])
     named = [_named_rows(file, rows).to_pylist() for file, rows in lists]
-    return pa.array([sum((part or [] for part in parts), []) or None for parts in zip(*named, strict=True)], pa.list_(pa.string()))
+    return pa.array(
+        [sum((part or [] for part in parts), []) or None for parts in zip(*named, strict=True)], pa.list_(pa.string())
+    )
 
 
 def _named_rows(file: str, rows: pa.Array) -> pa.Array:
@@ -218,7 +224,9 @@ def _as_type(array: pa.Array, kind: pa.DataType) -> pa.Array:
         return array
     if pa.types.is_dictionary(kind):
         encoded = array if pa.types.is_dictionary(array.type) else pc.dictionary_encode(array)
-        return pa.DictionaryArray.from_arrays(pc.cast(encoded.indices, pa.int32()), pc.cast(encoded.dictionary, pa.string()))
+        return pa.DictionaryArray.from_arrays(
+            pc.cast(encoded.indices, pa.int32()), pc.cast(encoded.dictionary, pa.string())
+        )
     if pa.types.is_dictionary(array.type):
         return pc.cast(array.dictionary_decode(), kind)
     return pc.cast(array, kind)

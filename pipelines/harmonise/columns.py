@@ -37,7 +37,7 @@ class Draft:
 
     def find(self, rule: str, severity: str, column: str, mask: pa.Array, found: pa.Array | None, hint: str) -> None:
         """Note which rows break a rule that only the raw value can show."""
-        mask = pc.fill_null(mask, False)
+        mask = pc.fill_null(mask, False) if mask.null_count else mask
         self.findings.append(Finding(f"{self.dataset.name}.{rule}", severity, column, mask, found, hint))
 
 
@@ -47,9 +47,10 @@ def fill(draft: Draft, target: Field, column: Column) -> None:
         draft.columns[target.name] = constant(column.const, target, draft.rows)
         return
     raw = draft.raw(column.source or "")
-    _keep_text(draft, target, raw)
-    values = _without_nulls(raw, column.nulls)
-    MAKERS[_kind(target, column)](draft, target, column, values)
+    kind = _kind(target, column)
+    values = pc.dictionary_encode(raw) if pa.types.is_string(raw.type) and _by_distinct(kind, target) else raw
+    _keep_text(draft, target, raw, values)
+    MAKERS[kind](draft, target, column, _without_nulls(values, column.nulls))
 
 
 def constant(value: object, target: Field, rows: int) -> pa.Array:
@@ -69,35 +70,58 @@ def repeat(text: str | None, rows: int) -> pa.Array:
 
 
 def text_of(values: pa.Array) -> pa.Array:
-    """Give any column as text."""
+    """Give any column as text; texts in a dictionary stay there."""
     if pa.types.is_list(values.type):
         return pc.binary_join(pc.cast(values, pa.list_(pa.string())), "; ")
+    if isinstance(values, pa.DictionaryArray) and pa.types.is_string(values.type.value_type):
+        return values
     return values if pa.types.is_string(values.type) else pc.cast(values, pa.string())
 
 
 def tidy(values: pa.Array) -> pa.Array:
-    """Give texts without blanks around them; nothing but blanks is no value."""
-    trimmed = pc.utf8_trim_whitespace(text_of(values))
-    return pc.if_else(pc.equal(trimmed, ""), pa.scalar(None, pa.string()), trimmed)
+    """Give texts without blanks around them; nothing but blanks is no value. Texts in a dictionary stay there."""
+    texts = text_of(values)
+    if isinstance(texts, pa.DictionaryArray):
+        return reworded(texts, tidy(texts.dictionary))
+    trimmed = pc.utf8_trim_whitespace(texts)
+    blank = pc.equal(trimmed, "")
+    return pc.if_else(blank, pa.scalar(None, pa.string()), trimmed) if blank.true_count else trimmed
+
+
+def reworded(values: pa.DictionaryArray, words: pa.Array) -> pa.DictionaryArray:
+    """Put a word, or nothing, in the place of each of a dictionary's; equal ones become one."""
+    again = pc.dictionary_encode(words)
+    return pa.DictionaryArray.from_arrays(again.indices.take(values.indices), again.dictionary)
 
 
 def on_distinct(values: pa.Array, work: Callable[[pa.Array], pa.Array]) -> pa.Array:
     """Do something once for each distinct value."""
-    encoded = values if pa.types.is_dictionary(values.type) else pc.dictionary_encode(values)
+    encoded = _encoded(values)
     return work(encoded.dictionary).take(encoded.indices)
 
 
-def _keep_text(draft: Draft, target: Field, raw: pa.Array) -> None:
+def _encoded(values: pa.Array) -> pa.DictionaryArray:
+    return values if isinstance(values, pa.DictionaryArray) else pc.dictionary_encode(values)
+
+
+def _keep_text(draft: Draft, target: Field, raw: pa.Array, values: pa.Array) -> None:
     companion = draft.dataset.companion("text_of", target.name)
     if companion is not None:
-        draft.columns[companion.name] = text_of(raw)
+        draft.columns[companion.name] = text_of(values if companion.repeats else raw)
 
 
 def _without_nulls(values: pa.Array, words: tuple[str, ...]) -> pa.Array:
     if not words:
         return values
+    if isinstance(values, pa.DictionaryArray):
+        return reworded(values, _without_nulls(values.dictionary, words))
     said = pc.is_in(tidy(values), value_set=pa.array(words, pa.string()))
     return pc.if_else(said, pa.scalar(None, values.type), values)
+
+
+def _by_distinct(kind: str, target: Field) -> bool:
+    """Whether a column is read on its distinct texts."""
+    return target.repeats or kind in ("term", "boolean", "date", "result") or bool(target.vocabulary)
 
 
 def _kind(target: Field, column: Column) -> str:
@@ -110,9 +134,9 @@ def _kind(target: Field, column: Column) -> str:
 
 def _fill_string(draft: Draft, target: Field, column: Column, values: pa.Array) -> None:
     if column.codes:
-        renamed = pc.dictionary_encode(tidy(values))
-        words = [column.codes.get(word, word) for word in renamed.dictionary.to_pylist()]
-        draft.columns[target.name] = pa.array(words, pa.string()).take(renamed.indices)
+        found = _encoded(tidy(values))
+        words = [column.codes.get(word, word) for word in found.dictionary.to_pylist()]
+        draft.columns[target.name] = reworded(found, pa.array(words, pa.string()))
         return
     draft.columns[target.name] = tidy(values)
 
@@ -155,7 +179,7 @@ def _fill_number(draft: Draft, target: Field, column: Column, values: pa.Array) 
     if pa.types.is_floating(values.type) or pa.types.is_integer(values.type):
         draft.columns[target.name] = pc.cast(values, pa.float64())
         return
-    numbers, unreadable = chemistry.read_numbers(tidy(values), column.decimal)
+    numbers, unreadable = chemistry.read_numbers(text_of(values), column.decimal)
     draft.columns[target.name] = numbers
     _find_unreadable(draft, target, unreadable, values, "a number")
 
@@ -175,7 +199,7 @@ def _fill_boolean(draft: Draft, target: Field, column: Column, values: pa.Array)
         draft.columns[target.name] = values
         return
     words = {"true": True, "false": False}
-    encoded = pc.dictionary_encode(tidy(values))
+    encoded = _encoded(tidy(values))
     known = [
         None if word is None else words.get(column.codes.get(word, word).lower())
         for word in encoded.dictionary.to_pylist()

@@ -10,7 +10,7 @@ import shapely
 from pipelines import chemistry, geodesy
 from pipelines.contracts import Position
 from pipelines.errors import RejectedError
-from pipelines.harmonise.columns import Draft, repeat, tidy
+from pipelines.harmonise.columns import Draft, repeat, reworded, text_of, tidy
 
 Operations = dict[str, geodesy.Operation]
 
@@ -39,10 +39,9 @@ def crs_codes(position: Position) -> tuple[str, ...]:
 def _source_crs(draft: Draft, position: Position) -> pa.Array:
     if isinstance(position.crs, str):
         return repeat(position.crs, draft.rows)
-    raw = tidy(draft.raw(position.crs.source))
-    encoded = pc.dictionary_encode(raw)
-    known = [position.crs.codes.get(word) if word else None for word in encoded.dictionary.to_pylist()]
-    codes = pc.dictionary_encode(pa.array(known, pa.string()).take(encoded.indices))
+    raw = tidy(pc.dictionary_encode(text_of(draft.raw(position.crs.source))))
+    known = [position.crs.codes.get(word) if word else None for word in raw.dictionary.to_pylist()]
+    codes = reworded(raw, pa.array(known, pa.string()))
     hint = f"the feed knows {', '.join(position.crs.codes)}; add the system, or have the partner correct the row"
     draft.find("position.crs_unknown", "error", position.crs.source, pc.is_null(codes), raw, hint)
     return codes
@@ -54,15 +53,16 @@ def _place_points(draft: Draft, position: Position, operations: Operations) -> N
     y, bad_y = _numbers(raw_y)
     draft.columns["source_x"], draft.columns["source_y"] = x, y
     unreadable = pc.or_(bad_x, bad_y)
-    pair = pc.binary_join_element_wise(_shown(raw_x), _shown(raw_y), ", ")
+    pair = _pair(raw_x, raw_y, ", ")
     missing = pc.and_(pc.or_(pc.is_null(x), pc.is_null(y)), pc.invert(unreadable))
     severity = "error" if position.required else "info"
     draft.find("position.missing", severity, "geometry", missing, pair, "give both coordinates")
     draft.find("position.unreadable", "error", "geometry", unreadable, pair, "coordinates must be plain numbers")
     lon, lat = _to_crs84(draft, operations, x.to_numpy(zero_copy_only=False), y.to_numpy(zero_copy_only=False))
     _set_points(draft, lon, lat)
-    lost = pc.and_(pa.array(~np.isfinite(lon) | (np.abs(lat) > 90) | (np.abs(lon) > 180)), pc.and_(pc.is_valid(x), pc.is_valid(y)))
-    lost = pc.and_(lost, pc.is_valid(draft.columns["source_crs"]))
+    off_earth = pa.array(~np.isfinite(lon) | (np.abs(lat) > 90) | (np.abs(lon) > 180))
+    given = pc.and_(pc.and_(pc.is_valid(x), pc.is_valid(y)), pc.is_valid(draft.columns["source_crs"]))
+    lost = pc.and_(off_earth, given)
     hint = "the coordinates do not lie on the earth in the stated system: check axis order, zone and units"
     draft.find("position.not_transformable", "error", "geometry", lost, pair, hint)
 
@@ -70,11 +70,13 @@ def _place_points(draft: Draft, position: Position, operations: Operations) -> N
 def _numbers(raw: pa.Array) -> tuple[pa.Array, pa.Array]:
     if pa.types.is_floating(raw.type) or pa.types.is_integer(raw.type):
         return pc.cast(raw, pa.float64()), pa.array(np.zeros(len(raw), bool))
-    return chemistry.read_numbers(tidy(raw))
+    return chemistry.read_numbers(text_of(raw))
 
 
-def _shown(raw: pa.Array) -> pa.Array:
-    return pc.fill_null(pc.cast(raw, pa.string()), "")
+def _pair(first: pa.Array, second: pa.Array, between: str) -> pa.Array:
+    """Show two columns as one text; what is absent is empty."""
+    texts = (pc.cast(values, pa.string()) for values in (first, second))
+    return pc.binary_join_element_wise(*texts, between, null_handling="replace")
 
 
 def _set_points(draft: Draft, lon: np.ndarray, lat: np.ndarray) -> None:
@@ -84,9 +86,7 @@ def _set_points(draft: Draft, lon: np.ndarray, lat: np.ndarray) -> None:
     draft.columns["latitude"] = pa.array(lat, mask=~valid)
 
 
-def _to_crs84(
-    draft: Draft, operations: Operations, x: np.ndarray, y: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
+def _to_crs84(draft: Draft, operations: Operations, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Transform each row by the operation of its own system; rows that cannot be are NaN."""
     crs = draft.columns["source_crs"]
     lon, lat = np.full(len(x), np.nan), np.full(len(x), np.nan)
@@ -104,10 +104,12 @@ def _place_corners(draft: Draft, position: Position, operations: Operations) -> 
         raise RejectedError("corner lists need one coordinate reference system for the whole feed")
     raw_x, raw_y = draft.raw(corners.x), draft.raw(corners.y)
     parsed = geodesy.parse_corners(raw_y, raw_x)
-    pair = pc.binary_join_element_wise(_shown(raw_x), _shown(raw_y), " / ")
+    pair = _pair(raw_x, raw_y, " / ")
     missing = pc.or_(pc.is_null(tidy(raw_x)), pc.is_null(tidy(raw_y)))
     unreadable = pc.and_(parsed.unreadable, pc.invert(missing))
-    draft.find("position.missing", "error" if position.required else "info", "geometry", missing, pair, "give the corners")
+    draft.find(
+        "position.missing", "error" if position.required else "info", "geometry", missing, pair, "give the corners"
+    )
     hint = "give as many longitudes as latitudes, three or more, separated by commas"
     draft.find("position.unreadable", "error", "geometry", unreadable, pair, hint)
     hint = "the corners cross when joined in the order given; give them in order around the block"
@@ -128,10 +130,12 @@ def _compare_corners(draft: Draft, position: Position, wkb: pa.Array) -> None:
     apart = np.zeros(draft.rows, bool)
     apart[both] = shapely.hausdorff_distance(given[both], check[both]) > 0.001  # 0.001 degree: about 100 m
     hint = "decimal degrees and degrees-minutes-seconds differ by more than 0.001 degree; say which holds"
-    pair = pc.binary_join_element_wise(_shown(draft.raw(corners.check_x)), _shown(draft.raw(corners.check_y)), " / ")
+    pair = _pair(draft.raw(corners.check_x), draft.raw(corners.check_y), " / ")
     draft.find("position.corners_differ", "warning", "geometry", pa.array(apart), pair, hint)
     bad = pc.and_(other.unreadable, pc.is_valid(tidy(draft.raw(corners.check_x))))
-    draft.find("position.check_unreadable", "warning", "geometry", bad, pair, "the second list of corners is not readable")
+    draft.find(
+        "position.check_unreadable", "warning", "geometry", bad, pair, "the second list of corners is not readable"
+    )
 
 
 def _place_shapes(draft: Draft, position: Position, operations: Operations) -> None:
@@ -209,10 +213,6 @@ def _find_outside(draft: Draft, position: Position) -> None:
     lon = draft.columns["longitude"].to_numpy(zero_copy_only=False)
     lat = draft.columns["latitude"].to_numpy(zero_copy_only=False)
     outside = np.isfinite(lon) & ~geodesy.inside(lon, lat, position.area)
-    pair = pc.binary_join_element_wise(
-        *(pc.fill_null(pc.cast(draft.columns[name], pa.string()), "") for name in ("longitude", "latitude")), ", "
-    ) if outside.any() else None
+    pair = _pair(draft.columns["longitude"], draft.columns["latitude"], ", ") if outside.any() else None
     hint = f"the record lies outside the feed's area {list(position.area)}: check zone, sign and axis order"
     draft.find("position.outside_area", position.area_severity, "geometry", pa.array(outside), pair, hint)
-
-

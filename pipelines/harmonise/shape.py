@@ -6,7 +6,6 @@ from pathlib import Path
 
 import duckdb
 import pyarrow as pa
-import pyarrow.dataset as ds
 
 from pipelines.contracts import DatasetMapping
 from pipelines.errors import ContractError
@@ -48,6 +47,8 @@ def shape(
     if mapping.select is None and not mapping.filters and not mapping.checks:
         yield from _stream(tables[main].path)
         return
+    import pyarrow.dataset as ds  # heavy: loads pandas, which plain tables do without
+
     connection = _connect(scratch)
     try:
         for table in tables.values():
@@ -57,14 +58,18 @@ def shape(
         except duckdb.Error as error:
             raise ContractError(f"{feed}: the feed's SQL does not run: {str(error).splitlines()[0]}") from error
         if "_row" not in reader.schema.names:
-            raise ContractError(f"{feed}: the feed's select must give _row, the row of {main!r} that a record comes from")
+            raise ContractError(
+                f"{feed}: the feed's select must give _row, the row of {main!r} that a record comes from"
+            )
         while True:
             try:
                 batch = reader.read_next_batch()
             except StopIteration:
                 return
             except (duckdb.Error, pa.ArrowException, OSError) as error:
-                raise ContractError(f"{feed}: the feed's SQL fails on this data: {str(error).splitlines()[0]}") from error
+                raise ContractError(
+                    f"{feed}: the feed's SQL fails on this data: {str(error).splitlines()[0]}"
+                ) from error
             yield batch
     finally:
         connection.close()
@@ -85,7 +90,9 @@ def _stream(path: Path) -> Iterator[pa.RecordBatch]:
 
 def _fits(held: list[pa.RecordBatch], batch: pa.RecordBatch) -> bool:
     together = [*held, batch]
-    return sum(each.num_rows for each in together) <= BATCH_ROWS and sum(each.nbytes for each in together) <= BATCH_BYTES
+    return (
+        sum(each.num_rows for each in together) <= BATCH_ROWS and sum(each.nbytes for each in together) <= BATCH_BYTES
+    )
 
 
 def _joined(batches: list[pa.RecordBatch]) -> list[pa.RecordBatch]:
@@ -110,7 +117,7 @@ def _connect(scratch: Path) -> duckdb.DuckDBPyConnection:
 
 
 def _statement(connection: duckdb.DuckDBPyConnection, mapping: DatasetMapping, main: str, feed: str) -> str:
-    select = mapping.select or f'SELECT * FROM "{main}"'
+    select = mapping.select or f'SELECT * FROM "{main}"'  # noqa: S608 - a table's name in the feed
     statements = connection.extract_statements(select)
     if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
         raise ContractError(f"{feed}: select must be exactly one SELECT")
