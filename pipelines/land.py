@@ -60,11 +60,12 @@ def land(feed: Feed, settings: Settings, previous: Delivery | None = None) -> De
 
 def unclaimed(settings: Settings, feeds: Iterable[Feed]) -> list[str]:
     """List the files in the drop that no feed names, as paths under the drop root; hidden files are left out."""
-    claimed: set[str] = set()
-    for feed in feeds:
-        for table in feed.tables.values():
-            claimed.update(_claims(feed, table, settings.drop))
-    root = settings.drop
+    root, claimed = settings.drop, set[str]()
+    dropped = [(feed, table) for feed in feeds for table in feed.tables.values() if table.connector == "drop"]
+    if dropped and not root.is_dir():
+        raise SourceError(f"the drop root {root} is not there; see MINERALS_DROP")
+    for feed, table in dropped:
+        claimed.update(_claims(feed, table, root))
     present = (path.relative_to(root) for path in root.rglob("*") if not path.is_dir())
     visible = (path for path in present if not any(part.startswith(".") for part in path.parts))
     return sorted(path.as_posix() for path in visible if path.as_posix() not in claimed)

@@ -125,6 +125,45 @@ def test_a_corrected_row_supersedes_the_record_that_stood(norway: Settings, tmp_
     assert [(one.accepted, one.published, one.superseded) for one in ledger if one.accepted] == [(4, 3, 1)]
 
 
+def test_a_correction_stands_again_with_the_delivery_that_it_corrects(norway: Settings, tmp_path: Path) -> None:
+    flow.ingest("norland_sites", norway)
+    corrected = tmp_path / "corrected"
+    norland.deliver(corrected, "id,name,type,metals,lon,lat\n3,Elv,GRUVE,nickel,10.7,60.7\n")
+    flow.replay("norland_sites", norway, corrected=corrected)
+    norland.deliver(norway.drop, norland.ROWS.replace("Store Berg", "Stor-Berg"))
+    flow.ingest("norland_sites", norway)
+    assert "Elv" not in {row["name"] for row in published(flow.release(norway))}
+    norland.deliver(norway.drop, norland.ROWS)
+    flow.ingest("norland_sites", norway)
+    assert {row["name"] for row in published(flow.release(norway))} == {"Store Berg", "Aas", "Elv"}
+
+
+def test_a_new_mapping_leaves_a_standing_correction_in_force(norway: Settings, tmp_path: Path) -> None:
+    flow.ingest("norland_sites", norway)
+    corrected = tmp_path / "corrected"
+    norland.deliver(corrected, "id,name,type,metals,lon,lat\n3,Elv,GRUVE,nickel,10.7,60.7\n")
+    flow.replay("norland_sites", norway, corrected=corrected)
+    norland.with_feed(norway, MAPPED)
+    assert flow.ingest("norland_sites", norway)["state"] == "fresh"
+    assert {row["name"] for row in published(flow.release(norway))} == {"Store Berg", "Aas", "Elv", "Lille Berg"}
+    assert {row["row"] for row in kept_back(norway, "norland_sites", None, 50)} == {8, 9, 10}
+
+
+def test_a_collapse_waits_until_a_person_confirms_exactly_that_delivery(norway: Settings) -> None:
+    many = [f"{n},Berg {n},GRUVE,copper,10.5,60.5" for n in range(1, 301)]
+    norland.deliver(norway.drop, "\n".join(["id,name,type,metals,lon,lat", *many, ""]))
+    flow.ingest("norland_sites", norway)
+    norland.deliver(norway.drop, "\n".join(["id,name,type,metals,lon,lat", *many[:110], ""]))
+    with pytest.raises(RejectedError, match="refuses delivery") as caught:
+        flow.ingest("norland_sites", norway)
+    assert flow.release(norway)["feeds"] == {"norland_sites": "carried"}
+    with pytest.raises(RejectedError, match="refuses delivery"):
+        flow.ingest("norland_sites", norway, confirmed="0" * 64)
+    delivery = str(caught.value).split("refuses delivery ")[1][:64]
+    assert flow.ingest("norland_sites", norway, confirmed=delivery)["state"] == "fresh"
+    assert len(published(flow.release(norway))) == 110
+
+
 def test_a_feed_that_fails_keeps_its_last_share_and_is_told(norway: Settings) -> None:
     flow.ingest("norland_sites", norway)
     first = flow.release(norway)

@@ -128,6 +128,21 @@ def test_an_undeclared_zero_is_below_an_unknown_limit(schemas: Schemas) -> None:
     assert broken(done) == {"assay.value.zero_undeclared": [0]}
 
 
+def test_a_qualifier_and_a_limit_may_stand_in_columns_of_their_own(schemas: Schemas) -> None:
+    beside = {"encoding": "qualifier-column", "qualifier_from": "mark", "limit_from": "limit"}
+    columns = {"value": {"from": "value", "unit": "ppm", **beside}}
+    done = made(schemas, "assay", {"columns": columns}, value=["5", "12"], mark=["<", None], limit=["5", "1"])
+    assert values(done, "value") == [None, 12.0]
+    assert values(done, "qualifier") == ["<", "="]
+    assert values(done, "detection_limit")[0] == 5.0
+
+
+def test_coordinates_may_have_a_decimal_comma(schemas: Schemas) -> None:
+    position = {"x": "lon", "y": "lat", "crs": "EPSG:4326", "decimal": ","}
+    done = made(schemas, "mineral_occurrence", {"position": position}, lon=["10,5"], lat=["60,5"])
+    assert (values(done, "longitude"), values(done, "latitude")) == ([10.5], [60.5])
+
+
 def test_a_grade_of_an_oxide_is_given_as_its_element_too(schemas: Schemas) -> None:
     columns = {"commodity": {"const": "tungsten"}, "compound": "item", "grade": {"from": "grade", "unit": "%"}}
     done = made(schemas, "estimate_grade", {"columns": columns}, item=["WO3", "Cu"], grade=["0.5", "2"])
@@ -216,7 +231,10 @@ def test_joined_rows_name_every_row_that_they_were_made_from(schemas: Schemas, t
         with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, batch.schema) as writer:
             writer.write_batch(batch)
         tables[name] = RawTable(name, f"{name}.csv", path)
-    select = "SELECT s.id, s._row, list(n._row ORDER BY n._row) AS _row_names FROM sites s LEFT JOIN names n USING (id) GROUP BY ALL ORDER BY 2"
+    select = (
+        "SELECT s.id, s._row, list(n._row ORDER BY n._row) AS _row_names "
+        "FROM sites s LEFT JOIN names n USING (id) GROUP BY ALL ORDER BY 2"
+    )
     feed = feed_of("mineral_occurrence", {"select": select, "main": "sites"})
     contract = schemas.datasets["mineral_occurrence"]
     files = {name: table.file for name, table in tables.items()}

@@ -15,7 +15,8 @@ def current_share(deliveries: Iterable[Delivery], accepted: Iterable[Run]) -> li
     """Choose the runs that make up a feed's share, oldest statement first.
 
     The share begins with the newest snapshot, which restates everything before it, and goes on with the deltas,
-    additions and corrections that arrived after it. Of each delivery it takes the newest ingest or reprocess run, then
+    additions and corrections that arrived after it, and with the corrections that were made to it when it stood before.
+    Of each delivery it takes the newest ingest or reprocess run, then
     the replays of what that run had quarantined.
 
     Parameters
@@ -27,7 +28,10 @@ def current_share(deliveries: Iterable[Delivery], accepted: Iterable[Run]) -> li
     bases = {run.delivery: run for run in runs if run.kind != "replay"}
     arrived = [one for one in sorted(deliveries, key=lambda one: one.arrived) if one.id in bases]
     start = max((place for place, one in enumerate(arrived) if one.mode == "snapshot"), default=0)
-    return [run for one in arrived[start:] for run in _with_replays(bases[one.id], runs)]
+    restated = {one.id for one in arrived[start:]}
+    corrections = [one for one in arrived[:start] if one.mode == "correction" and one.corrects in restated]
+    chosen = [*arrived[start : start + 1], *corrections, *arrived[start + 1 :]]
+    return [run for one in chosen for run in _with_replays(bases[one.id], runs)]
 
 
 def _with_replays(base: Run, runs: Sequence[Run]) -> list[Run]:

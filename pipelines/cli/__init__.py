@@ -21,6 +21,7 @@ releases.add_to(app)
 def main(verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show what each step did.")] = False) -> None:
     """Ingest, check, publish and ask critical-mineral data."""
     logging.basicConfig(level=logging.INFO if verbose else logging.WARNING, format="%(message)s", stream=sys.stderr)
+    logging.getLogger("great_expectations").setLevel(logging.WARNING)
 
 
 def run() -> None:

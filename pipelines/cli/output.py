@@ -9,6 +9,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+WIDEST = 8
+"""Columns of an answer beyond which a table is not readable."""
+
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 
 
@@ -26,6 +29,25 @@ def show_table(title: str, rows: Iterable[Mapping[str, Any]], columns: Iterable[
     for row in rows:
         table.add_row(*(Text(_cell(row.get(name))) for name in names))
     Console(soft_wrap=False).print(table)
+
+
+def show_rows(rows: list[dict[str, Any]], columns: list[str]) -> None:
+    """Print an answer: as a table while it is narrow enough to be read, else each row on lines of its own."""
+    if len(columns) <= WIDEST:
+        show_table("", [{name: _plain(row[name]) for name in columns} for row in rows], columns)
+        return
+    for number, row in enumerate(rows, 1):
+        typer.secho(f"row {number}", bold=True)
+        for name in columns:
+            if row[name] is not None:
+                typer.echo(f"  {name:24} {_plain(row[name])}")
+
+
+def _plain(value: object) -> str | None:
+    """Write a value of an answer as it is: no separators in years and numbers of licences."""
+    if value is None or isinstance(value, str):
+        return value
+    return _cell(value) if isinstance(value, list) else str(value)
 
 
 def show_ledger(rows: Iterable[Mapping[str, Any]]) -> None:

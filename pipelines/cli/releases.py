@@ -3,9 +3,10 @@
 from pathlib import Path
 from typing import Annotated
 
+import pyarrow as pa
 import typer
 
-from pipelines.cli.output import Json, show_json, show_table
+from pipelines.cli.output import Json, show_json, show_rows, show_table
 from pipelines.settings import Settings
 
 app = typer.Typer(no_args_is_help=True, help="Published releases.")
@@ -15,6 +16,19 @@ Number = Annotated[int | None, typer.Argument(help="Number of the release; the n
 def add_to(root: typer.Typer) -> None:
     """Add `query` to the command line."""
     root.command("query")(query)
+
+
+def _readable(found: pa.Table) -> pa.Table:
+    """Show geometries as well-known text."""
+    import shapely  # heavy: GEOS
+
+    for index, field in enumerate(found.schema):
+        kind = getattr(field.type, "storage_type", field.type)
+        if pa.types.is_binary(kind):
+            column = found.column(index).cast(pa.binary())
+            words = shapely.to_wkt(shapely.from_wkb(column.to_numpy(zero_copy_only=False)), rounding_precision=6)
+            found = found.set_column(index, field.name, pa.array(words, pa.string()))
+    return found
 
 
 @app.command("build")
@@ -47,6 +61,7 @@ def show(number: Number = None, json: Json = False) -> None:
     typer.echo(f"Release {told['number']} in {told['folder']}\ncontent {told['manifest']['content_hash']}")
     show_table("Datasets", told["datasets"], ["dataset", "rows", "files", "bytes"])
     show_table("Feeds", told["feeds"], ["feed", "state", "delivery", "rows"])
+    show_table("Ledger", told["ledger"], ["feed", "dataset", "accepted", "published", "superseded", "withheld"])
 
 
 @app.command("verify")
@@ -69,10 +84,10 @@ def query(
     from pipelines.query import query as ask  # heavy: DuckDB
 
     found = ask(sql, Path(release_folder(Settings.from_environment(), release)))
-    rows = found.slice(0, limit).to_pylist()
+    rows = _readable(found.slice(0, limit)).to_pylist()
     if json:
         show_json(rows)
         return
-    show_table("", rows, found.column_names)
+    show_rows(rows, found.column_names)
     if found.num_rows > limit:
         typer.echo(f"... {found.num_rows - limit} more rows; raise --limit to see them")

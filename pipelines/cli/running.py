@@ -10,6 +10,7 @@ from pipelines.errors import MineralsError
 from pipelines.settings import Settings
 
 UNCLAIMED_SHOWN = 4
+SEVERITIES = ("error", "warning", "info")
 
 
 def add_to(app: typer.Typer) -> None:
@@ -22,6 +23,10 @@ def add_to(app: typer.Typer) -> None:
 
 def run(
     feed: Annotated[str, typer.Argument(help="Feed to ingest, or `all`.")],
+    confirmed: Annotated[
+        str | None,
+        typer.Option("--confirm", help="Id of the delivery whose change a person has confirmed."),
+    ] = None,
     json: Json = False,
 ) -> None:
     """Ingest a feed from its source up to its accepted share."""
@@ -33,7 +38,7 @@ def run(
     records, worst = [], 0
     for name in names:
         try:
-            records.append(flow.ingest(name, settings))
+            records.append(flow.ingest(name, settings, confirmed))
         except MineralsError as error:
             if len(names) == 1:
                 raise
@@ -44,6 +49,7 @@ def run(
     else:
         for record in records:
             typer.echo(f"{record['feed']}: {record['state']}, delivery {record['delivery'][:12]}, run {record['run']}")
+            typer.echo(f"  quality page: {record['page']}")
         show_ledger([row for record in records for row in ledger_rows(record)])
     raise typer.Exit(worst)
 
@@ -60,14 +66,21 @@ def check(
 
     checked = try_file(feed, file, Settings.from_environment(), report)
     issues = [
-        {"severity": one.severity, "rule": one.rule, "count": one.count, "rows": _rows(one.examples), "hint": one.hint}
-        for one in sorted(checked.issues, key=lambda one: (one.severity, -one.count))
+        {
+            "severity": one.severity,
+            "rule": one.rule,
+            "column": one.column_name,
+            "count": one.count,
+            "rows": _rows(one.examples),
+            "hint": one.hint,
+        }
+        for one in sorted(checked.issues, key=lambda one: (SEVERITIES.index(one.severity), -one.count))
     ]
     if json:
         show_json({"clean": checked.clean, "record": checked.record, "issues": issues})
     else:
         show_ledger(ledger_rows(checked.record))
-        show_table("Found", issues, ["severity", "rule", "count", "rows", "hint"])
+        show_table("Found", issues, ["severity", "rule", "column", "count", "rows", "hint"])
     raise typer.Exit(0 if checked.clean else 1)
 
 

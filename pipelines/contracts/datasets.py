@@ -184,8 +184,8 @@ def _constraint_rules(dataset: str, field: Field, severity: str, wanted: Constra
 
 
 def _constraint_hint(field: Field, kind: str, value: object) -> str:
-    unit = f" {field.unit}" if field.unit else ""
-    value = f"{value:g}" if isinstance(value, float) and abs(value) < 1e6 else value
+    unit = f" {field.unit}" if field.unit and field.unit != "year" else ""
+    value = int(value) if isinstance(value, float) and value.is_integer() else value
     words = {
         "required": f"give {field.name} on every row",
         "unique": f"{field.name} must name one record only",

@@ -66,6 +66,10 @@ class Column(Model):
     """How results beyond detection limits are written: a name of the detection-limit encodings."""
     decimal: str = "."
     sentinel: float | None = None
+    qualifier_from: str | None = None
+    """Column that says beside the result whether it is a bound, for the encoding `qualifier-column`."""
+    limit_from: str | None = None
+    """Column that gives the detection limit beside the result."""
     key: tuple[str, ...] = ()
     """Columns that make up another record's key, for a reference."""
     of: str | None = None
@@ -78,6 +82,10 @@ class Column(Model):
         origins = [self.source is not None, self.const is not None, bool(self.key)]
         if sum(origins) != 1:
             raise ValueError("give exactly one of from, const or key")
+        if (self.encoding == "qualifier-column") != (self.qualifier_from is not None):
+            raise ValueError("qualifier_from goes with the encoding qualifier-column, and with no other")
+        if (self.encoding == "sentinel") != (self.sentinel is not None):
+            raise ValueError("sentinel goes with the encoding sentinel, and with no other")
         return self
 
 
@@ -104,6 +112,7 @@ class Position(Model):
     x: str | None = None
     y: str | None = None
     z: str | None = None
+    decimal: str = "."
     corners: Corners | None = None
     geometry: str | None = None
     """Column of the reader that holds the shape as WKB."""
@@ -194,7 +203,8 @@ class Feed(Model):
     owner: str
     homepage: str | None = None
     schedule: str
-    cadence: str
+    cadence: str = Option(pattern=r"^P(\d+[YMWD])+(T(\d+[HM])+)?$|^PT(\d+[HM])+$")
+    """How often the partner publishes, as an ISO 8601 duration."""
     delivery_mode: Literal["snapshot", "delta", "append", "correction"] = "snapshot"
     tags: tuple[str, ...] = ()
     tables: dict[str, Table]

@@ -42,6 +42,8 @@ def feed_files(folder: Path) -> list[Path]:
 
 def load_datasets(folder: Path) -> dict[str, Dataset]:
     """Load every dataset's contract with the shared column groups put in their places."""
+    if not (folder / "columns.yml").is_file():
+        raise ContractError(f"{folder}: no schemas here (columns.yml is missing); see MINERALS_SCHEMAS")
     groups = read_yaml(folder / "columns.yml")
     loaded = [_load_dataset(path, groups) for path in sorted((folder / "datasets").glob("*.yml"))]
     return {dataset.name: dataset for dataset in loaded}

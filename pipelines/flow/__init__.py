@@ -9,10 +9,18 @@ from pipelines.catalogue import Catalogue
 from pipelines.deliveries import load_delivery
 from pipelines.errors import MineralsError, RejectedError
 from pipelines.flow.conform import conform_delivery
-from pipelines.flow.installation import catalogue_of, codes_of, find_feed, keep_delivery, run_fingerprint, schemas_of
+from pipelines.flow.installation import (
+    catalogue_of,
+    codes_of,
+    find_feed,
+    keep_delivery,
+    naming,
+    run_fingerprint,
+    schemas_of,
+)
 from pipelines.flow.recording import issues_of, read_record, record_run
 from pipelines.flow.releasing import release
-from pipelines.flow.replaying import Replayed, is_again
+from pipelines.flow.replaying import Replayed, is_again, settle_corrected
 from pipelines.flow.replaying import replay as take_again
 from pipelines.settings import Settings
 
@@ -29,8 +37,12 @@ __all__ = [
 ]
 
 
-def ingest(feed_id: str, settings: Settings) -> dict[str, Any]:
+def ingest(feed_id: str, settings: Settings, confirmed: str | None = None) -> dict[str, Any]:
     """Take one feed through the whole line up to its accepted share, and report to the next release.
+
+    Parameters
+    ----------
+    confirmed : id of a delivery whose change against the one before a person has confirmed; no other is let through.
 
     Returns
     -------
@@ -46,15 +58,15 @@ def ingest(feed_id: str, settings: Settings) -> dict[str, Any]:
         delivery = land_feed(feed_id, settings)
         run = conform(feed_id, delivery, settings)
         for dataset in find_feed(feed_id, settings).datasets:
-            audit(run, dataset, settings)
+            audit(run, dataset, settings, confirmed)
         accept(run, settings)
     except MineralsError as caught:
         error = caught
         raise
     finally:
         said = report(feed_id, settings, failed=error is not None, error=str(error) if error else None)
-    record = read_record(catalogue_of(settings).run(run).folder)
-    return {**record, "run": run, "state": said["state"]}
+    folder = catalogue_of(settings).run(run).folder
+    return {**read_record(folder), "run": run, "state": said["state"], "page": str(Path(folder) / "quality.html")}
 
 
 def land_feed(feed_id: str, settings: Settings) -> str:
@@ -87,7 +99,8 @@ def conform(feed_id: str, delivery_id: str, settings: Settings) -> int:
     folder = settings.work / feed_id / f"{delivery_id[:16]}-{fingerprint[:8]}"
     run = catalogue.start_run(feed_id, delivery_id, fingerprint=fingerprint, folder=str(folder))
     try:
-        record = conform_delivery(feed, schemas, load_delivery(Path(landed.folder)), folder, fingerprint)
+        with naming(feed_id):
+            record = conform_delivery(feed, schemas, load_delivery(Path(landed.folder)), folder, fingerprint)
         record_run(catalogue, run, record, folder)
     except MineralsError as error:
         if any(folder.glob("*/issues.parquet")):
@@ -97,8 +110,12 @@ def conform(feed_id: str, delivery_id: str, settings: Settings) -> int:
     return run
 
 
-def audit(run: int, dataset: str, settings: Settings) -> None:
+def audit(run: int, dataset: str, settings: Settings, confirmed: str | None = None) -> None:
     """Have Great Expectations judge one dataset of a run.
+
+    Parameters
+    ----------
+    confirmed : id of a delivery that is not compared with the one before, because a person has confirmed its change.
 
     Raises
     ------
@@ -114,7 +131,7 @@ def audit(run: int, dataset: str, settings: Settings) -> None:
         return
     schemas = schemas_of(told.feed, settings)
     feed = schemas.feeds[told.feed]
-    alike = feed.delivery_mode == "snapshot" and not is_again(told.folder)
+    alike = feed.delivery_mode == "snapshot" and not is_again(told.folder) and told.delivery != confirmed
     previous = _previous_figures(catalogue, told.feed, dataset) if alike else None
     result = auditing.audit(
         Path(told.folder),
@@ -125,7 +142,8 @@ def audit(run: int, dataset: str, settings: Settings) -> None:
     )
     if not result.success:
         write_quality(Path(told.folder), feed, schemas)
-        message = f"{told.feed} {dataset}: Great Expectations refuses the delivery: {'; '.join(result.messages[:5])}"
+        reasons = "; ".join(result.messages[:5])
+        message = f"{told.feed} {dataset}: Great Expectations refuses delivery {told.delivery}: {reasons}"
         catalogue.finish_run(run, "failed", error=message)
         raise RejectedError(message)
 
@@ -150,6 +168,7 @@ def accept(run: int, settings: Settings) -> None:
     write_quality(folder, schemas.feeds[told.feed], schemas)
     verdicts = {name: json.loads((folder / name / "audit.json").read_text()).get("success") for name in judged}
     catalogue.finish_run(run, "accepted", audit=verdicts)
+    settle_corrected(catalogue, told.feed, run)
 
 
 def report(feed_id: str, settings: Settings, *, failed: bool, error: str | None = None) -> dict[str, Any]:
@@ -162,7 +181,7 @@ def report(feed_id: str, settings: Settings, *, failed: bool, error: str | None 
     catalogue = catalogue_of(settings)
     share = catalogue.latest_accepted(feed_id)
     before = catalogue.latest_report(feed_id)
-    newest = share[-1] if share else None
+    newest = max(share, key=lambda run: run.id, default=None)
     if failed or newest is None:
         state = "failed"
     else:

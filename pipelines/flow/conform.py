@@ -332,7 +332,13 @@ def _known_columns(feed: Feed, table: str) -> set[str]:
     known = set(feed.unused.get(table, ()))
     for mapping in feed.datasets.values():
         known.update(_mapped(json.loads(mapping.model_dump_json(by_alias=True))))
-        sql = " ".join([mapping.select or "", *(check.where for check in mapping.checks)])
+        sql = " ".join(
+            [
+                mapping.select or "",
+                *(check.where for check in mapping.checks),
+                *(left.where for left in mapping.filters),
+            ]
+        )
         known.update(word.strip('"') for word in _words(sql))
     return known
 

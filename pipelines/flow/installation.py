@@ -1,6 +1,8 @@
 """What every part of the flow asks of an installation: its catalogue, its schemas, and the identity of its code."""
 
 import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import cache
 
@@ -9,7 +11,7 @@ from pipelines.catalogue import Catalogue, open_catalogue
 from pipelines.catalogue.facts import DeliveryFile
 from pipelines.contracts import Dataset, Feed, Schemas, load_datasets, load_feed
 from pipelines.deliveries import Delivery
-from pipelines.errors import ContractError
+from pipelines.errors import ContractError, MineralsError
 from pipelines.settings import PROJECT, Settings
 
 
@@ -38,6 +40,17 @@ def schemas_of(feed_id: str, settings: Settings) -> Schemas:
 def find_feed(feed_id: str, settings: Settings) -> Feed:
     """Load one feed."""
     return schemas_of(feed_id, settings).feeds[feed_id]
+
+
+@contextmanager
+def naming(feed_id: str) -> Iterator[None]:
+    """Put the feed's name before an error of knowledge, which does not know for whom it was asked."""
+    try:
+        yield
+    except MineralsError as error:
+        if feed_id in str(error):
+            raise
+        raise type(error)(f"{feed_id}: {error}") from error
 
 
 def vocabularies_of(dataset: Dataset, schemas: Schemas) -> dict[str, terms.Vocabulary]:

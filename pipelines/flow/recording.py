@@ -25,7 +25,8 @@ def read_record(folder: Path | str) -> dict[str, Any]:
     """
     path = Path(folder) / "run.json"
     if not path.is_file():
-        raise RejectedError(f"{path.parent.name}: the run's folder is gone; run its feed again to make it anew")
+        feed = path.parent.parent.name
+        raise RejectedError(f"{feed}: the folder of its run is gone; `minerals run {feed}` makes it anew from landing")
     record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     return record
 

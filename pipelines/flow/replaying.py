@@ -95,13 +95,14 @@ def _rows_again(waiting: list[QuarantineRow], schemas: Schemas, feed: Feed, shar
 
 
 def _accepted_ids(share: Iterable[Run], dataset: str) -> pa.Array:
-    parts: list[pa.Array] = []
-    for run in share:
-        path = Path(run.folder) / dataset / "accepted.arrow"
-        if path.is_file():
-            with pa.OSFile(str(path)) as source, pa.ipc.open_stream(source) as reader:
-                parts.extend(batch.column("record_id") for batch in reader)
-    return pa.concat_arrays(parts) if parts else pa.array([], pa.string())
+    paths = [Path(run.folder) / dataset / "accepted.arrow" for run in share]
+    return pa.concat_arrays([pa.array([], pa.string()), *(_ids_in(path) for path in paths if path.is_file())])
+
+
+def _ids_in(path: Path) -> pa.Array:
+    with pa.OSFile(str(path)) as source, pa.ipc.open_stream(source) as reader:
+        parts = [batch.column("record_id") for batch in reader]
+    return pa.concat_arrays([pa.array([], pa.string()), *parts])
 
 
 def _run_again(catalogue: Catalogue, schemas: Schemas, share: list[Run], again: Replay, settings: Settings) -> int:
@@ -224,6 +225,21 @@ def _resolve(
     replaced = [one.id for one in waiting if one.dataset in by_id and (one.dataset, one.record_id) in ids]
     closed = catalogue.resolve_quarantine(state="released", resolved_by=run, rows=released) if released else 0
     return closed + (catalogue.resolve_quarantine(state="replaced", resolved_by=run, rows=replaced) if replaced else 0)
+
+
+def settle_corrected(catalogue: Catalogue, feed: str, run: int) -> None:
+    """Close what a run kept back again although a correction, which stands beside it, replaced it already."""
+    for correction in catalogue.latest_accepted(feed):
+        if correction.id >= run or not is_again(correction.folder):
+            continue
+        ids = {
+            (path.parent.name, one)
+            for path in Path(correction.folder).glob("*/accepted.arrow")
+            for one in _ids_in(path).to_pylist()
+        }
+        again = [row.id for row in catalogue.quarantine(feed, run=run) if (row.dataset, row.record_id) in ids]
+        if again:
+            catalogue.resolve_quarantine(state="replaced", resolved_by=correction.id, rows=again)
 
 
 def _held_rows(path: Path) -> set[tuple[str, str, int]]:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -48,14 +49,14 @@ class Outcome:
         for name, column in zip(batch.schema.names, batch.columns, strict=True):
             self.nulls[name] = self.nulls.get(name, 0) + column.null_count
         if "longitude" in batch.schema.names and batch.num_rows:
-            self._widen(pc.min_max(batch.column("longitude")).as_py(), pc.min_max(batch.column("latitude")).as_py())
+            self._widen(*(pc.min_max(batch.column(name)).as_py() for name in ("longitude", "latitude")))
 
-    def _widen(self, lon: dict[str, float | None], lat: dict[str, float | None]) -> None:
+    def _widen(self, lon: dict[str, Any], lat: dict[str, Any]) -> None:
         if lon["min"] is None or lat["min"] is None:
             return
         here = [lon["min"], lat["min"], lon["max"], lat["max"]]
         old = self.extent or here
-        self.extent = [min(old[0], here[0]), min(old[1], here[1]), max(old[2], here[2]), max(old[3], here[3])]  # type: ignore[type-var]
+        self.extent = [min(old[0], here[0]), min(old[1], here[1]), max(old[2], here[2]), max(old[3], here[3])]
 
     def as_record(self, rules: tuple[Rule, ...]) -> dict[str, object]:
         """Give the ledger, the count of every rule, and the figures, as run.json keeps them."""

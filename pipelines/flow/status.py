@@ -120,7 +120,12 @@ def release_shown(settings: Settings, number: int | None) -> dict[str, Any]:
         for name, told in manifest["feeds"].items()
     ]
     folder = str(settings.releases / manifest["folder"])
-    return {"number": manifest["release"], "folder": folder, "manifest": manifest, "datasets": datasets, "feeds": feeds}
+    rows = {
+        "datasets": datasets,
+        "feeds": feeds,
+        "ledger": [one for one in manifest["ledger"]["release"] if one["accepted"]],
+    }
+    return {"number": manifest["release"], "folder": folder, "manifest": manifest, **rows}
 
 
 def verified(settings: Settings, number: int | None) -> dict[str, int]:

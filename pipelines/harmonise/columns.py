@@ -225,7 +225,11 @@ def _read_dates(words: pa.Array, formats: tuple[str, ...]) -> pa.Array:
 def _fill_result(draft: Draft, target: Field, column: Column, values: pa.Array) -> None:
     """Fill a measured value with its qualifier, limit and unit."""
     reading = chemistry.Reading(decimal=column.decimal, sentinel=column.sentinel)
-    results = chemistry.read_results(tidy(values), column.encoding, reading)
+    qualifiers = tidy(draft.raw(column.qualifier_from)) if column.qualifier_from else None
+    limits = (
+        chemistry.read_numbers(tidy(draft.raw(column.limit_from)), column.decimal)[0] if column.limit_from else None
+    )
+    results = chemistry.read_results(tidy(values), column.encoding, reading, qualifiers=qualifiers, limits=limits)
     draft.columns[target.name] = results.value
     _find_unreadable(draft, target, results.unreadable, values, "a number, with its qualifier where it is a bound")
     for relation, array in (("qualifier_of", results.qualifier), ("limit_of", results.limit)):
@@ -257,7 +261,7 @@ def _fill_converted(draft: Draft, target: Field, unit_column: str) -> None:
     values, codes = draft.columns[target.name], draft.columns[unit_column]
     for converted in draft.dataset.fields:
         if converted.converted_from == target.name and converted.element_of is None:
-            draft.columns[converted.name], _ = units.convert(values, codes, converted.unit)
+            draft.columns[converted.name], _ = units.convert(values, codes, converted.unit or "")
 
 
 def _find_unreadable(draft: Draft, target: Field, mask: pa.Array, values: pa.Array, wanted: str) -> None:

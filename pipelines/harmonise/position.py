@@ -49,8 +49,8 @@ def _source_crs(draft: Draft, position: Position) -> pa.Array:
 
 def _place_points(draft: Draft, position: Position, operations: Operations) -> None:
     raw_x, raw_y = draft.raw(position.x or ""), draft.raw(position.y or "")
-    x, bad_x = _numbers(raw_x)
-    y, bad_y = _numbers(raw_y)
+    x, bad_x = _numbers(raw_x, position.decimal)
+    y, bad_y = _numbers(raw_y, position.decimal)
     draft.columns["source_x"], draft.columns["source_y"] = x, y
     unreadable = pc.or_(bad_x, bad_y)
     pair = _pair(raw_x, raw_y, ", ")
@@ -67,10 +67,10 @@ def _place_points(draft: Draft, position: Position, operations: Operations) -> N
     draft.find("position.not_transformable", "error", "geometry", lost, pair, hint)
 
 
-def _numbers(raw: pa.Array) -> tuple[pa.Array, pa.Array]:
+def _numbers(raw: pa.Array, decimal: str) -> tuple[pa.Array, pa.Array]:
     if pa.types.is_floating(raw.type) or pa.types.is_integer(raw.type):
         return pc.cast(raw, pa.float64()), pa.array(np.zeros(len(raw), bool))
-    return chemistry.read_numbers(text_of(raw))
+    return chemistry.read_numbers(text_of(raw), decimal)
 
 
 def _pair(first: pa.Array, second: pa.Array, between: str) -> pa.Array:
@@ -179,7 +179,7 @@ def _fill_operation(draft: Draft, position: Position, operations: Operations) ->
     accuracy = _per_code(crs, lambda code: operations[code].accuracy_m, pa.float64())
     draft.columns["crs_accuracy_m"] = accuracy
     if position.uncertainty_from is not None:
-        own, _ = _numbers(draft.raw(position.uncertainty_from))
+        own, _ = _numbers(draft.raw(position.uncertainty_from), position.decimal)
     else:
         own = pa.repeat(pa.scalar(position.uncertainty_m, pa.float64()), draft.rows)
     squares = pc.add(pc.multiply(own, own), pc.multiply(accuracy, accuracy))
@@ -197,7 +197,7 @@ def _fill_height(draft: Draft, position: Position) -> None:
     if position.z is None:
         return
     raw = draft.raw(position.z)
-    heights, unreadable = _numbers(raw)
+    heights, unreadable = _numbers(raw, position.decimal)
     draft.columns["source_z"] = heights
     draft.find("position.height_unreadable", "warning", "source_z", unreadable, raw, "give the level as a number")
     if position.elevation_datum:

@@ -13,7 +13,7 @@ rows and is not too large for one. Positions are longitude and latitude in degre
 {dictionary} says what every column means, its unit, and who may see it by default.
 {manifest} says what was delivered by whom, what became of every row, under which licences the rows stand and whom to
 name, and the SHA-256 of every file. This release holds rows of every tier, restricted and embargoed ones too: do not
-pass it on; exports are made for that.
+pass it on as it is.
 
 Counting and adding up: a dataset's grain, given above, says what one row is. Rows of different registers may tell of
 the same site.
