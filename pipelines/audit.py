@@ -196,14 +196,14 @@ def _rows_to_judge(path: Path, rows: int, seed: int) -> pa.Table:
 
 def _batches(path: Path) -> Iterator[pa.RecordBatch]:
     try:
-        with pa.memory_map(str(path)) as source, pa.ipc.open_stream(source) as stream:
+        with pa.OSFile(str(path)) as source, pa.ipc.open_stream(source) as stream:
             yield from stream
     except (OSError, pa.ArrowInvalid) as error:
         raise SourceError(f"{path.parent.name}/{path.name}: accepted rows cannot be read: {error}") from error
 
 
 def _schema(path: Path) -> pa.Schema:
-    with pa.memory_map(str(path)) as source, pa.ipc.open_stream(source) as stream:
+    with pa.OSFile(str(path)) as source, pa.ipc.open_stream(source) as stream:
         return stream.schema
 
 

@@ -29,7 +29,7 @@ from tests.conftest import PROJECT
 
 README = PROJECT / "README.md"
 ENGINEER, GEOLOGIST = PROJECT / "docs" / "engineer.md", PROJECT / "docs" / "geologist.md"
-PAGES = [README, PROJECT / "CHANGELOG.md", PROJECT / "samples" / "README.md", *sorted((PROJECT / "docs").glob("*.md"))]
+PAGES = [README, PROJECT / "CHANGELOG.md", *sorted((PROJECT / "docs").glob("*.md"))]
 MODELS: dict[str, type[Model]] = {
     "Feed": words.Feed,
     "Table": words.Table,

@@ -11,6 +11,9 @@ from pipelines.contracts import Column, Dataset, Field
 from pipelines.errors import ContractError
 from pipelines.findings import Finding
 
+HINTED = 20
+"""Distinct unknown terms of a batch that get hints of their own."""
+
 
 @dataclass
 class Draft:
@@ -151,12 +154,16 @@ def _fill_term(draft: Draft, target: Field, column: Column, values: pa.Array) ->
 def _find_unknown(
     draft: Draft, target: Field, unknown: pa.Array, values: pa.Array, vocabulary: terms.Vocabulary
 ) -> None:
-    hint = ""
-    if pc.any(unknown).as_py():
-        first = text_of(values).filter(unknown)[0].as_py()
-        hint = terms.hint(vocabulary, first)
     severity = "error" if target.constraints.required else "warning"
-    draft.find(f"{target.name}.unknown_term", severity, target.name, unknown, values, hint)
+    rule, texts = f"{target.name}.unknown_term", text_of(values)
+    words = pc.unique(texts.filter(unknown))[:HINTED].to_pylist()
+    for word in words:
+        mine = pc.and_(unknown, pc.equal(texts, word))
+        draft.find(rule, severity, target.name, mine, values, f"{word!r}: {terms.hint(vocabulary, word)}")
+    if words and len(words) < HINTED:
+        return
+    others = pc.and_not(unknown, pc.fill_null(pc.is_in(texts, value_set=pa.array(words, pa.string())), False))
+    draft.find(rule, severity, target.name, others, values, "compare with the terms above, which have hints")
 
 
 def _fill_list(draft: Draft, target: Field, column: Column, values: pa.Array) -> None:
@@ -166,7 +173,7 @@ def _fill_list(draft: Draft, target: Field, column: Column, values: pa.Array) ->
         codes, unknown, missing = terms.map_term_lists(text_of(values), vocabulary, column.codes, split)
         draft.columns[target.name] = codes
         severity = "error" if target.constraints.required else "warning"
-        hint = "; ".join(terms.hint(vocabulary, word) for word in missing[:3])
+        hint = "; ".join(f"{word!r}: {terms.hint(vocabulary, word)}" for word in missing[:3])
         draft.find(f"{target.name}.unknown_term", severity, target.name, unknown, values, hint)
         return
     if pa.types.is_list(values.type):
