@@ -125,6 +125,18 @@ def test_a_corrected_row_supersedes_the_record_that_stood(norway: Settings, tmp_
     assert [(one.accepted, one.published, one.superseded) for one in ledger if one.accepted] == [(4, 3, 1)]
 
 
+def test_a_corrected_file_has_a_ledger_of_its_own(norway: Settings, tmp_path: Path) -> None:
+    flow.ingest("norland_sites", norway)
+    corrected = tmp_path / "corrected"
+    norland.deliver(
+        corrected, "id,name,type,metals,lon,lat\n3,Elv,GRUVE,nickel,10.7,60.7\n8,Bre,GRUVE,gold,10,60,extra\n"
+    )
+    done = flow.replay("norland_sites", norway, corrected=corrected)
+    (source,) = catalogue_of(norway).ledger(done.run).sources
+    assert (source.rows, source.used, source.quarantined) == (2, 1, 1)
+    assert any("extra" in row["raw"] for row in kept_back(norway, "norland_sites", None, 50))
+
+
 def test_a_correction_stands_again_with_the_delivery_that_it_corrects(norway: Settings, tmp_path: Path) -> None:
     flow.ingest("norland_sites", norway)
     corrected = tmp_path / "corrected"

@@ -42,7 +42,7 @@ from pipelines.catalogue.rows import (
     quarantined,
     unfinished,
 )
-from pipelines.catalogue.share import close_quarantine_behind, share_of
+from pipelines.catalogue.share import close_quarantine_behind, newest_statement, share_of
 from pipelines.errors import RejectedError
 
 CHUNK = 5_000
@@ -113,7 +113,7 @@ class Catalogue:
                 known.file_count, known.bytes = len(files), sum(file.size for file in files)
                 known.files = [tables.DeliveryFile(**asdict(file)) for file in files]
                 session.add(known)
-            elif known.arrived < _newest_statement(session, feed) and received_at > known.received_at:
+            elif known.arrived < newest_statement(session, feed) and received_at > known.received_at:
                 known.received_at, known.arrived = received_at, newest + 1
             session.flush()
             session.refresh(known)
@@ -443,9 +443,3 @@ class Catalogue:
         ordered = query.order_by(tables.ReleaseLedger.feed, tables.ReleaseLedger.dataset)
         with self._reading() as session:
             return [fact(ReleaseLedger, one) for one in session.scalars(ordered)]
-
-
-def _newest_statement(session: Session, feed: str) -> int:
-    """Give the order of a feed's newest delivery that is no correction; a correction does not take its base's place."""
-    arrived = select(func.max(tables.Delivery.arrived)).where(tables.Delivery.feed == feed)
-    return session.scalar(arrived.where(tables.Delivery.mode != "correction")) or 0

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 
-from sqlalchemy import select, update
+from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from pipelines.catalogue import tables
@@ -59,3 +59,9 @@ def close_quarantine_behind(session: Session, accepted: tables.Run) -> None:
     row, now = tables.QuarantineRow, datetime.now(UTC)
     behind = update(row).filter_by(feed=accepted.feed, state="open").where(row.run < accepted.id, row.run.not_in(share))
     session.execute(behind.values(state="replaced", resolved_by=accepted.id, resolved_at=now))
+
+
+def newest_statement(session: Session, feed: str) -> int:
+    """Give the order of a feed's newest delivery that is no correction; a correction does not take its base's place."""
+    arrived = select(func.max(tables.Delivery.arrived)).where(tables.Delivery.feed == feed)
+    return session.scalar(arrived.where(tables.Delivery.mode != "correction")) or 0

@@ -92,23 +92,34 @@ def conform_delivery(
         known = accepted_ids.get(dataset.name)
         mine = _record_ids(folder / dataset.name / "accepted.arrow")
         accepted_ids[dataset.name] = mine if known is None else pa.concat_arrays([known, mine])
-    sources = [] if replay else _settle_sources(feed, delivery.id, report, tables=tables, uses=uses, folder=folder)
-    record = {
+    told = _told_of(feed, tables, replay)
+    sources = _settle_sources(feed, delivery.id, report, tables=told, uses=uses, folder=folder) if told else []
+    datasets = {name: outcome.as_record(schemas.datasets[name].rules()) for name, outcome in outcomes.items()}
+    record = _record(feed, delivery, fingerprint, report) | {"sources": sources, "datasets": datasets}
+    balance(record)
+    with whole(folder / "run.json") as path:
+        path.write_text(json.dumps(record, indent=1, ensure_ascii=False), encoding="utf-8")
+    shutil.rmtree(folder / "raw", ignore_errors=True)
+    return record
+
+
+def _told_of(feed: Feed, tables: dict[str, RawTable], replay: Replay | None) -> dict[str, RawTable]:
+    """Give the tables of which every row is taken; those of a replay were settled when they first came."""
+    if replay is None:
+        return tables
+    return {name: tables[name] for name in tables if name in {feed.main_table(dataset) for dataset in replay.whole}}
+
+
+def _record(feed: Feed, delivery: Delivery, fingerprint: str, report: ReadReport) -> dict[str, Any]:
+    return {
         "feed": feed.id,
         "delivery": delivery.id,
         "fingerprint": fingerprint,
         "isolation": report.isolation,
         "rights": feed.rights.model_dump(mode="json"),
         "notes": [note.model_dump(mode="json") for note in feed.notes],
-        "tables": {name: _about(report, name) for name in tables},
-        "sources": sources,
-        "datasets": {name: outcome.as_record(schemas.datasets[name].rules()) for name, outcome in outcomes.items()},
+        "tables": {name: _about(report, name) for name in report.tables},
     }
-    balance(record)
-    with whole(folder / "run.json") as path:
-        path.write_text(json.dumps(record, indent=1, ensure_ascii=False), encoding="utf-8")
-    shutil.rmtree(folder / "raw", ignore_errors=True)
-    return record
 
 
 def in_order(feed: Feed, schemas: Schemas) -> list[Dataset]:
