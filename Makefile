@@ -97,6 +97,7 @@ programs:
 	@missing=""; \
 	command -v docker-compose > /dev/null || missing="$$missing docker-compose"; \
 	command -v ogrinfo > /dev/null || missing="$$missing gdal-bin"; \
+	command -v strace > /dev/null || missing="$$missing strace"; \
 	if [ -n "$$missing" ] && [ "$$(id -u)" = 0 ] && command -v apt-get > /dev/null; then \
 		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends $$missing > /dev/null \
 		|| echo "could not install$$missing; the tests that need them will say so"; \

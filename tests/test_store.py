@@ -16,6 +16,7 @@ import pytest
 
 from pipelines.errors import RejectedError, SourceError
 from pipelines.store import STAGING, LocalStore, digest, sha256_file, whole
+from tests.conftest import missing
 
 
 @pytest.fixture
@@ -214,7 +215,7 @@ def test_every_write_is_flushed_before_it_is_named_and_its_folders_after(store: 
     try:
         subprocess.run([*calls, sys.executable, "-c", program, str(store.root)], check=True)
     except FileNotFoundError:
-        pytest.skip("strace is not installed")
+        missing("strace")
     named = [line.split(None, 1)[1] for line in trace.read_text().splitlines() if str(store.root) in line]
     link = next(place for place, line in enumerate(named) if line.startswith("link"))
     assert any(line.startswith("fsync") and STAGING in line for line in named[:link])
