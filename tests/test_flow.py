@@ -4,6 +4,7 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -11,7 +12,9 @@ from pipelines import flow
 from pipelines.errors import ContractError, RejectedError, SourceError
 from pipelines.flow.checking import check
 from pipelines.flow.installation import catalogue_of
+from pipelines.flow.sources import Held, write_quarantine
 from pipelines.flow.status import kept_back, shares
+from pipelines.harmonise import RawTable
 from pipelines.settings import PROJECT, Settings
 from tests import norland
 
@@ -276,3 +279,14 @@ def test_the_line_keeps_its_catalogue_in_postgresql_as_well(norway: Settings, po
     told = flow.release(settings)
     assert {row["name"] for row in published(told)} == {"Store Berg", "Aas", "Lille Berg"}
     assert len(kept_back(settings, "norland_sites", None, 50)) == 4
+
+
+def test_a_held_row_that_is_not_found_again_stops_the_delivery(tmp_path: Path) -> None:
+    path = tmp_path / "sites.arrow"
+    batch = pa.RecordBatch.from_pydict({"id": ["1"], "_row": [2]})
+    with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, batch.schema) as writer:
+        writer.write_batch(batch)
+    held = Held(SITES)
+    held.add(pa.array(["other.csv"]), pa.array([2]), pa.array([None], pa.string()), pa.array([["a rule"]]))
+    with pytest.raises(RejectedError, match="1 rows are held, 0 were found again"):
+        write_quarantine(held, [RawTable("sites", "sites.csv", path)], tmp_path / "quarantine.parquet")

@@ -105,13 +105,17 @@ def _ids_in(path: Path) -> pa.Array:
     return pa.concat_arrays([pa.array([], pa.string()), *parts])
 
 
+def _delivery_of(catalogue: Catalogue, run: Run) -> Delivery:
+    landed = catalogue.find_delivery(run.delivery, run.feed)
+    if landed is None:
+        raise RejectedError(f"{run.feed}: delivery {run.delivery} is not in the catalogue")
+    return load_delivery(Path(landed.folder))
+
+
 def _run_again(catalogue: Catalogue, schemas: Schemas, share: list[Run], again: Replay, settings: Settings) -> int:
     base = share[0]
     feed = schemas.feeds[base.feed]
-    landed = catalogue.find_delivery(base.delivery, feed.id)
-    if landed is None:
-        raise RejectedError(f"{feed.id}: delivery {base.delivery} is not in the catalogue")
-    delivery = load_delivery(Path(landed.folder))
+    delivery = _delivery_of(catalogue, base)
     return _conform(catalogue, schemas, feed, delivery, again, settings=settings, kind="replay", parent=base.id)
 
 
@@ -121,10 +125,7 @@ def _run_corrected(
     """Land the corrected rows beside the unchanged files of the delivery that they correct, and take them."""
     base = share[0]
     feed = schemas.feeds[base.feed]
-    landed = catalogue.find_delivery(base.delivery, feed.id)
-    if landed is None:
-        raise RejectedError(f"{feed.id}: delivery {base.delivery} is not in the catalogue")
-    before = load_delivery(Path(landed.folder))
+    before = _delivery_of(catalogue, base)
     with TemporaryDirectory(dir=settings.home) as drop:
         tables = _lay_out(feed, before, corrected, Path(drop))
         delivery = landing.land(feed, replace(settings, drop=Path(drop)))

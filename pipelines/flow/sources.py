@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from pipelines.errors import RejectedError
 from pipelines.harmonise import RawTable
 
 QUARANTINE_SCHEMA = pa.schema(
@@ -101,19 +102,30 @@ def write_quarantine(held: Held, tables: list[RawTable], path: Path) -> None:
     Parameters
     ----------
     tables : the raw tables that the rows may come from, one for each file.
+
+    Raises
+    ------
+    RejectedError
+        If not every held row was written exactly once.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
+    written = 0
     with pq.ParquetWriter(path, QUARANTINE_SCHEMA, compression="zstd") as writer:
         for table in tables:
             mine = held.of(table.file).sort_by([("row", "ascending"), ("record_id", "ascending")])
             for start in range(0, mine.num_rows, AT_ONCE):
                 writer.write_table(_with_raw(held.dataset, mine.slice(start, AT_ONCE), table))
+            written += mine.num_rows
+    if written != held.count:
+        files = sorted(table.file for table in tables)
+        raise RejectedError(f"{held.dataset}: {held.count} rows are held, {written} were found again in {files}")
 
 
 def _with_raw(dataset: str, held: pa.Table, table: RawTable) -> pa.Table:
     raw = _raw_rows(table.path, held["row"])
     names = [name for name in raw.schema.names if name not in ("_row", "_wkb")]
-    fields = ", ".join(f"{_quoted(name)} := raw.{_quoted(name)}" for name in names)
+    parts = [f"{_quoted(name)} := raw.{_quoted(name)}" for name in names]
+    fields = ", ".join(parts + (["_wkb := hex(raw._wkb)"] if "_wkb" in raw.schema.names else []))
     with duckdb.connect(config={"threads": 1}) as connection:
         connection.register("held", held)
         connection.register("raw", raw)
