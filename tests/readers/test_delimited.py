@@ -146,10 +146,11 @@ def test_a_header_without_rows_is_told(tmp_path: Path) -> None:
     [
         (b"", "read.header_missing"),
         (b"\n1,2\n", "read.header_missing"),
-        (gzip.compress(b"id\n1\n"), "read.not_text"),
+        (gzip.compress(b"id\n1\n", mtime=0), "read.not_text"),
         (b"<!DOCTYPE html><html></html>", "read.not_text"),
         (b'id,name\n1,"' + b"a" * 9_000_000 + b'"\n', "read.malformed"),
     ],
+    ids=["empty", "blank header", "gzip", "html", "a field without end"],
 )
 def test_what_is_no_table_is_refused_as_a_whole(tmp_path: Path, content: bytes, rule: str) -> None:
     outcome = opened(content, "delimited", tmp_path)
