@@ -4,7 +4,7 @@ import json
 import logging
 import os
 import shutil
-from collections.abc import Iterable
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -58,9 +58,10 @@ def land(feed: Feed, settings: Settings, previous: Delivery | None = None) -> De
     return delivery
 
 
-def unclaimed(settings: Settings, feeds: Iterable[Feed]) -> list[str]:
-    """List the files in the drop that no feed names, as paths under the drop root; hidden files are left out."""
-    root, claimed = settings.drop, set[str]()
+def unclaimed(settings: Settings, feeds: Sequence[Feed]) -> list[str]:
+    """List the files in the drop that no feed reads or knows, as paths under the drop root; hidden files are left out."""
+    root = settings.drop
+    claimed = {known.path for feed in feeds for known in feed.known_files}
     dropped = [(feed, table) for feed in feeds for table in feed.tables.values() if table.connector == "drop"]
     if dropped and not root.is_dir():
         raise SourceError(f"the drop root {root} is not there; see MINERALS_DROP")

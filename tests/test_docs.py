@@ -33,6 +33,7 @@ PAGES = [README, PROJECT / "CHANGELOG.md", *sorted((PROJECT / "docs").glob("*.md
 MODELS: dict[str, type[Model]] = {
     "Feed": words.Feed,
     "Table": words.Table,
+    "Known file": words.KnownFile,
     "Rights": words.Rights,
     "Note": words.Note,
     "Dataset": words.DatasetMapping,

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from pipelines.contracts.feeds import KnownFile
 from pipelines.errors import ContractError, RejectedError, SourceError
 from pipelines.land import land, load_delivery, unclaimed
 from tests.partners import dropped, feed_of, settings_in
@@ -127,3 +128,13 @@ def test_hostile_names_are_data_and_never_paths(tmp_path: Path, shared: Path) ->
 def test_a_connector_that_is_not_there_is_told(tmp_path: Path) -> None:
     with pytest.raises(ContractError, match="no connector 'ftp'"):
         land(feed_of(deposits={**DEPOSITS, "connector": "ftp"}), settings_in(tmp_path))
+
+
+def test_a_file_that_a_feed_knows_is_claimed_without_being_read(tmp_path: Path) -> None:
+    settings = settings_in(tmp_path)
+    for path in ("norland/deposits.csv", "norland/fields.txt", "norland/notes.txt"):
+        dropped(settings, path, "x")
+    known = (KnownFile(path="norland/fields.txt", reason="explains the columns"),)
+    feed = feed_of(deposits=DEPOSITS).model_copy(update={"known_files": known})
+    assert unclaimed(settings, [feed]) == ["norland/notes.txt"]
+    assert [file.name for file in land(feed, settings).files] == ["deposits.csv"]

@@ -193,6 +193,14 @@ class Note(Model):
     column: str | None = None
 
 
+class KnownFile(Model):
+    """A file of the drop that no table reads, and why."""
+
+    path: str
+    """Path under the drop root."""
+    reason: str
+
+
 class Feed(Model):
     """One declared source of one partner."""
 
@@ -208,6 +216,8 @@ class Feed(Model):
     delivery_mode: Literal["snapshot", "delta", "append", "correction"] = "snapshot"
     tags: tuple[str, ...] = ()
     tables: dict[str, Table]
+    known_files: tuple[KnownFile, ...] = ()
+    """Files of the drop that belong to the source and are not read: field lists, sidecars, answer keys."""
     rights: Rights
     notes: tuple[Note, ...] = ()
     unused: dict[str, tuple[str, ...]] = {}

@@ -320,6 +320,8 @@ def _file_findings(feed: Feed, delivery: str, report: ReadReport) -> pa.RecordBa
 def _said(feed: Feed, report: ReadReport) -> Iterator[tuple[str, str, str | None, str | None, str]]:
     for note in feed.notes:
         yield note.rule, note.severity, note.column, None, note.text
+    for known in feed.known_files:
+        yield "source.known_file", "info", None, known.path, known.reason
     for name, mapping in feed.datasets.items():
         if mapping.position is not None and mapping.position.crs_basis == "assumed":
             yield (
