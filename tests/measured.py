@@ -51,6 +51,9 @@ def measured(record: dict[str, Any], folder: Path, found: dict[str, Any]) -> int
     """
     if "accepted" in found:
         return _accepted(folder / found["accepted"] / "accepted.arrow", found["column"], found["value"])
+    if "known_file" in found:
+        issues = pq.read_table(folder / SOURCE / "issues.parquet").filter(pc.field("rule") == "source.known_file")
+        return issues["found"].to_pylist().count(found["known_file"])
     if "file_rule" in found:
         issues = pq.read_table(folder / SOURCE / "issues.parquet")
         issues = issues.filter(pc.equal(issues["rule"].cast(pa.string()), found["file_rule"]))

@@ -21,9 +21,15 @@ EXPECTED = {
         "drillhole_survey": (29, 26, 3),
         "drillhole_interval": (14, 13, 1),
     },
+    "usgs_ardf_sites": {"mineral_occurrence": (8, 7, 1)},
+    "usgs_carbonatite_deposits": {"mineral_occurrence": (3, 3, 0)},
     "usgs_mrds_resources": {"estimate": (28, 27, 1), "estimate_quantity": (39, 38, 1), "estimate_grade": (28, 26, 2)},
     "usgs_mrds_sites": {"mineral_occurrence": (30, 30, 0)},
+    "usgs_sedex_mvt_deposits": {"mineral_occurrence": (6, 6, 0)},
+    "usgs_usmin_deposits": {"mineral_occurrence": (11, 8, 2)},
+    "usgs_usmin_siskiyou": {"mineral_occurrence": (4, 4, 0)},
     "usgs_usmin_symbols": {"mineral_occurrence": (26, 26, 0)},
+    "usgs_vms_deposits": {"mineral_occurrence": (4, 4, 0)},
 }
 """Shaped, accepted and quarantined rows by feed and dataset."""
 
