@@ -59,7 +59,7 @@ def land(feed: Feed, settings: Settings, previous: Delivery | None = None) -> De
 
 
 def unclaimed(settings: Settings, feeds: Sequence[Feed]) -> list[str]:
-    """List the files in the drop that no feed reads or knows, as paths under the drop root; hidden files are left out."""
+    """List files of the drop that no feed reads or knows, as paths under the drop root, but for hidden ones."""
     root = settings.drop
     claimed = {known.path for feed in feeds for known in feed.known_files}
     dropped = [(feed, table) for feed in feeds for table in feed.tables.values() if table.connector == "drop"]
