@@ -290,3 +290,12 @@ def test_a_held_row_that_is_not_found_again_stops_the_delivery(tmp_path: Path) -
     held.add(pa.array(["other.csv"]), pa.array([2]), pa.array([None], pa.string()), pa.array([["a rule"]]))
     with pytest.raises(RejectedError, match="1 rows are held, 0 were found again"):
         write_quarantine(held, [RawTable("sites", "sites.csv", path)], tmp_path / "quarantine.parquet")
+
+
+def test_rows_of_a_lookup_that_nothing_refers_to_are_no_loss(norway: Settings) -> None:
+    (norway.drop / "norland" / "kinds.csv").write_text("type,word\nGRUVE,mine\nHULL,hole\n", encoding="utf-8")
+    table = "\n  kinds: {path: norland/kinds.csv, reader: delimited, lookup: true}\nrights:"
+    select = "    main: sites\n    select: SELECT s.*, k._row AS _row_kinds FROM sites s LEFT JOIN kinds k USING (type)\n    key:"
+    norland.with_feed(norway, norland.FEED.replace("\nrights:", table, 1).replace("    key:", select, 1))
+    kinds = flow.ingest("norland_sites", norway)["sources"][1]
+    assert (kinds["rows"], kinds["used"], kinds["filtered"], kinds["quarantined"]) == (2, 1, 1, 0)

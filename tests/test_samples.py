@@ -12,6 +12,7 @@ from tests.measured import PROJECT, Run, defects, measured, once_each
 
 LARGEST_BYTES = 100_000
 EXPECTED = {
+    "auscope_nvcl_boreholes": {"drillhole": (5, 4, 1), "drillhole_interval": (6, 5, 1)},
     "bgs_ags_boreholes": {"drillhole": (12, 12, 0), "drillhole_interval": (20, 20, 0)},
     "ga_critical_minerals": {"mineral_occurrence": (28, 28, 0)},
     "gsi_ngcm_stream_sediments": {"sample": (14, 14, 0), "assay": (56, 56, 0)},
@@ -21,6 +22,8 @@ EXPECTED = {
         "drillhole_survey": (29, 26, 3),
         "drillhole_interval": (14, 13, 1),
     },
+    "gssa_geochemistry": {"sample": (4, 4, 0), "assay": (7, 7, 0)},
+    "gswa_regolith_geochemistry": {"sample": (4, 4, 0), "assay": (4, 4, 0)},
     "usgs_ardf_sites": {"mineral_occurrence": (8, 7, 1)},
     "usgs_carbonatite_deposits": {"mineral_occurrence": (3, 3, 0)},
     "usgs_mrds_resources": {"estimate": (28, 27, 1), "estimate_quantity": (39, 38, 1), "estimate_grade": (28, 26, 2)},

@@ -23,6 +23,8 @@ class Table(Model):
     """Sibling files that belong to it, as the .dbf, .shx and .prj of a shapefile."""
     reader: str
     options: dict[str, Any] = {}
+    lookup: bool = False
+    """Whether its rows only explain another table's, so that one which nothing refers to is no loss."""
 
     @model_validator(mode="after")
     def _has_a_place(self) -> "Table":

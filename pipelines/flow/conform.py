@@ -237,6 +237,8 @@ def _settle_sources(
         rejected = [
             issue for issue in report.tables[name].issues if issue["row"] is not None and issue["severity"] == "error"
         ]
+        if feed.tables[name].lookup:
+            uses[name].mark(uses[name].unused(), filtered=True)
         unused = uses[name].unused()
         held = Held(SOURCE)
         if len(unused):
