@@ -28,7 +28,7 @@ class Field(Model):
     """One column of a dataset."""
 
     name: str
-    type: Literal["string", "number", "integer", "boolean", "date", "list", "geometry"]
+    type: Literal["string", "number", "integer", "boolean", "date", "list", "numbers", "geometry"]
     description: str
     unit: str | None = None
     vocabulary: str | None = None
@@ -48,6 +48,11 @@ class Field(Model):
     """This column is another one's value in this column's unit."""
     element_of: str | None = None
     """This column is about the element in another column's compound: its symbol, or its share of the value."""
+    term_of: str | None = None
+    """This column says what the vocabulary of another column knows of its term, in `term_column`."""
+    term_column: str | None = None
+    restricts: bool = False
+    """A record of which this boolean is true is restricted, whatever its feed says."""
     hint: str | None = None
 
 

@@ -96,6 +96,7 @@ def harmonise(shaped: pa.RecordBatch, how: Plan) -> Harmonised:
     if how.mapping.position is not None:
         place(draft, how.mapping.position, how.operations)
     _fill_elements(draft)
+    _fill_from_terms(draft)
     key = how.mapping.key
     draft.columns["record_id"] = _record_ids(draft, key.authority, key.register_, key.columns)
     _fill_provenance(draft, how)
@@ -155,6 +156,17 @@ def _fill_elements(draft: Draft) -> None:
     draft.columns[share.name], draft.columns[symbol] = values, elements
 
 
+def _fill_from_terms(draft: Draft) -> None:
+    """Give what a vocabulary knows of a column's terms, where the feed does not say it itself."""
+    for field in draft.dataset.fields:
+        if field.term_of not in draft.columns or field.name in draft.columns:
+            continue
+        vocabulary = draft.vocabularies[draft.dataset.field(field.term_of or "").vocabulary or ""]
+        codes = pc.dictionary_encode(draft.columns[field.term_of or ""])
+        known = [vocabulary.more(code, field.term_column or "") or None for code in codes.dictionary.to_pylist()]
+        draft.columns[field.name] = pc.dictionary_encode(pa.array(known, pa.string()).take(codes.indices))
+
+
 def _fill_provenance(draft: Draft, how: Plan) -> None:
     rights = how.feed.rights
     said = {
@@ -168,10 +180,20 @@ def _fill_provenance(draft: Draft, how: Plan) -> None:
     }
     for name, text in said.items():
         draft.columns.setdefault(name, repeat(text, draft.rows))
+    _restrict(draft)
     if draft.shaped.schema.get_field_index(TABLE) >= 0:
         draft.columns["source_file"] = table_files(draft.shaped, how.files)
     draft.columns["source_row"] = pc.cast(draft.raw("_row"), pa.int64())
     draft.columns["source_also"] = _other_rows(draft, how)
+
+
+def _restrict(draft: Draft) -> None:
+    """Make the records restricted that their own content restricts, whatever the feed says."""
+    for field in draft.dataset.fields:
+        if field.restricts and field.name in draft.columns:
+            strict = pc.fill_null(draft.columns[field.name], False)
+            tiers = pc.cast(draft.columns["tier"], pa.string())
+            draft.columns["tier"] = pc.dictionary_encode(pc.if_else(strict, "restricted", tiers))
 
 
 def _other_rows(draft: Draft, how: Plan) -> pa.Array:
