@@ -14,7 +14,7 @@ from typing import Any
 import pyarrow as pa
 
 from pipelines.errors import ContractError
-from pipelines.readers import ags, delimited, records, shapefile, xlsx
+from pipelines.readers import ags, delimited, geojson, records, shapefile, xlsx
 from pipelines.readers.limits import Limits
 from pipelines.readers.report import Report
 
@@ -23,6 +23,8 @@ Reader = Callable[[Path, dict[str, Any], Report], Iterator[pa.RecordBatch]]
 READERS: dict[str, Reader] = {
     "ags": ags.read,
     "delimited": delimited.read,
+    "geojson": geojson.read,
+    "geojsonseq": geojson.read_lines,
     "json": records.read,
     "shapefile": shapefile.read,
     "xlsx": xlsx.read,
@@ -30,11 +32,21 @@ READERS: dict[str, Reader] = {
 OPTIONS: dict[str, dict[str, tuple[type, ...]]] = {
     "ags": ags.OPTIONS,
     "delimited": delimited.OPTIONS,
+    "geojson": geojson.OPTIONS,
+    "geojsonseq": geojson.OPTIONS,
     "json": records.OPTIONS,
     "shapefile": shapefile.OPTIONS,
     "xlsx": xlsx.OPTIONS,
 }
-SUFFIXES = {"ags": ".ags", "delimited": ".csv", "json": ".json", "shapefile": ".shp", "xlsx": ".xlsx"}
+SUFFIXES = {
+    "ags": ".ags",
+    "delimited": ".csv",
+    "geojson": ".geojson",
+    "geojsonseq": ".geojsonl",
+    "json": ".json",
+    "shapefile": ".shp",
+    "xlsx": ".xlsx",
+}
 """The name under which a reader is given its file; the partner's own name never reaches it."""
 
 
