@@ -6,14 +6,15 @@ own (`pipelines.readers.child`), and nothing that is not named here is ever open
 """
 
 import codecs
-from collections.abc import Callable, Iterator
+import difflib
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
 from pipelines.errors import ContractError
-from pipelines.readers import ags, delimited, records, shapefile, xlsx
+from pipelines.readers import ags, delimited, geojson, records, shapefile, xlsx
 from pipelines.readers.limits import Limits
 from pipelines.readers.report import Report
 
@@ -22,6 +23,8 @@ Reader = Callable[[Path, dict[str, Any], Report], Iterator[pa.RecordBatch]]
 READERS: dict[str, Reader] = {
     "ags": ags.read,
     "delimited": delimited.read,
+    "geojson": geojson.read,
+    "geojsonseq": geojson.read_lines,
     "json": records.read,
     "shapefile": shapefile.read,
     "xlsx": xlsx.read,
@@ -29,11 +32,21 @@ READERS: dict[str, Reader] = {
 OPTIONS: dict[str, dict[str, tuple[type, ...]]] = {
     "ags": ags.OPTIONS,
     "delimited": delimited.OPTIONS,
+    "geojson": geojson.OPTIONS,
+    "geojsonseq": geojson.OPTIONS,
     "json": records.OPTIONS,
     "shapefile": shapefile.OPTIONS,
     "xlsx": xlsx.OPTIONS,
 }
-SUFFIXES = {"ags": ".ags", "delimited": ".csv", "json": ".json", "shapefile": ".shp", "xlsx": ".xlsx"}
+SUFFIXES = {
+    "ags": ".ags",
+    "delimited": ".csv",
+    "geojson": ".geojson",
+    "geojsonseq": ".geojsonl",
+    "json": ".json",
+    "shapefile": ".shp",
+    "xlsx": ".xlsx",
+}
 """The name under which a reader is given its file; the partner's own name never reaches it."""
 
 
@@ -48,16 +61,21 @@ def check_options(reader: str, options: dict[str, Any]) -> None:
     >>> check_options("xlsx", {"sheet": "Deposits", "header_row": 13})
     """
     if reader not in READERS:
-        raise ContractError(f"no reader {reader!r}; have {sorted(READERS)}")
+        raise ContractError(f"no reader {reader!r}{_nearest(reader, READERS)}; have {sorted(READERS)}")
     known = OPTIONS[reader]
     for name, value in options.items():
         if name not in known:
-            raise ContractError(f"reader {reader}: no option {name!r}; have {sorted(known)}")
+            raise ContractError(f"reader {reader}: no option {name!r}{_nearest(name, known)}; have {sorted(known)}")
         if not isinstance(value, known[name]) or isinstance(value, bool):
             raise ContractError(f"reader {reader}: option {name} cannot be {value!r}")
         _check_value(reader, name, value)
     if reader == "ags" and "group" not in options:
         raise ContractError("reader ags: the option group is needed, since a file holds many tables")
+
+
+def _nearest(word: str, known: Iterable[str]) -> str:
+    found = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
+    return f"; did you mean {found[0]!r}?" if found else ""
 
 
 def _check_value(reader: str, name: str, value: Any) -> None:  # noqa: ANN401 - an option's value

@@ -2,7 +2,6 @@
 
 import codecs
 import csv
-import json
 import re
 from collections.abc import Callable, Iterator
 from itertools import islice
@@ -16,7 +15,7 @@ import pyarrow.csv
 
 from pipelines.formats import kind
 from pipelines.readers.report import Report
-from pipelines.readers.tables import ROW, column_names, empty, raw_schema
+from pipelines.readers.tables import column_names, empty, raw_schema, without
 from pipelines.readers.transcode import MARKED, Utf8Stream, byte_order_mark, show
 
 OPTIONS: dict[str, tuple[type, ...]] = {
@@ -204,12 +203,15 @@ def _without(batch: pa.RecordBatch, pattern: str, rule: str, hint: str, report: 
     bad = pa.array(np.zeros(batch.num_rows, dtype=bool))
     for column in batch.columns[:-1]:
         bad = pc.or_(bad, pc.fill_null(pc.match_substring_regex(column, pattern), False))
-    for row in batch.filter(bad).to_pylist():
-        number = row.pop(ROW)
-        found = {name: show(value).replace("\x00", "\\x00") for name, value in row.items() if value is not None}
-        column = next((name for name, value in row.items() if value and re.search(pattern, value)), None)
-        report.reject_row(rule, json.dumps(found, ensure_ascii=False), hint, row=number, column=column)
-    return batch.filter(pc.invert(bad))
+
+    def at_fault(values: dict[str, str]) -> str | None:
+        return next((name for name, value in values.items() if re.search(pattern, value)), None)
+
+    return without(batch, bad, rule, hint, report, column=at_fault, show=_shown)
+
+
+def _shown(value: str) -> str:
+    return show(value).replace("\x00", "\\x00")
 
 
 def _check_last_quote(last: pa.RecordBatch | None, stream: Utf8Stream, options: dict[str, Any], report: Report) -> None:

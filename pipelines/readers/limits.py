@@ -20,6 +20,7 @@ class Limits:
     unpacked_ratio : unpacked bytes for each packed one.
     whole_file_bytes : of formats that must be held in memory as a whole.
     line_bytes : of one line, where lines are read one by one.
+    members, archive_bytes : files in an archive, and their bytes when unpacked; they are read as a stream.
     """
 
     deadline_s: float = 900.0
@@ -34,3 +35,5 @@ class Limits:
     unpacked_ratio: int = 100
     whole_file_bytes: int = 256 << 20
     line_bytes: int = 4 << 20
+    members: int = 10_000
+    archive_bytes: int = 16 << 30

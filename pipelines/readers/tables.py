@@ -1,11 +1,13 @@
 """The raw table that every reader gives: the partner's columns as text, and the number of each row."""
 
+import json
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from pipelines.readers.report import Report
 
@@ -82,6 +84,36 @@ def batches(names: Sequence[str], rows: Iterable[tuple[int, Cells]], report: Rep
 def empty(schema: pa.Schema) -> pa.RecordBatch:
     """Give a batch without rows, by which a reader tells the columns first."""
     return pa.RecordBatch.from_pylist([], schema=schema)
+
+
+def without(
+    batch: pa.RecordBatch,
+    bad: pa.Array,
+    rule: str,
+    hint: str,
+    report: Report,
+    *,
+    column: str | Callable[[dict[str, str]], str | None] | None = None,
+    show: Callable[[str], str] = str,
+) -> pa.RecordBatch:
+    """Give a batch without its bad rows, each of which is rejected with its values as JSON.
+
+    Parameters
+    ----------
+    bad : one truth value for each row.
+    column : the column at fault, or what finds it among a row's values.
+    show : how a value is written, where not all of it can be.
+    """
+    for row in batch.filter(bad).to_pylist():
+        number = row.pop(ROW)
+        shape = row.pop(WKB, None)
+        values = {name: value for name, value in row.items() if value is not None}
+        found = {name: show(value) for name, value in values.items()}
+        if shape is not None:
+            found[WKB] = shape[:200].hex()
+        at_fault = column(values) if callable(column) else column
+        report.reject_row(rule, json.dumps(found, ensure_ascii=False), hint, row=number, column=at_fault)
+    return batch.filter(pc.invert(bad))
 
 
 def _batch(schema: pa.Schema, numbers: list[int], rows: list[Cells]) -> pa.RecordBatch:

@@ -30,6 +30,11 @@ def show(text: str) -> str:
     return re.sub(MARKED, lambda found: f"\\x{ord(found.group()) - MARK:02x}", text)
 
 
+def decoded(value: bytes, encoding: str) -> str:
+    """Decode a text, with the bytes that are none marked."""
+    return value.decode(encoding, "surrogateescape").translate(_TO_MARK)
+
+
 class Utf8Stream(io.RawIOBase):
     """A file of any encoding, read as UTF-8 without its byte order mark.
 

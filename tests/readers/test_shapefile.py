@@ -1,7 +1,10 @@
 """Shapefiles: shapes as WKB, attributes as text, and what the parts leave unsaid is told."""
 
+import zipfile
 from pathlib import Path
 
+import numpy as np
+import pyogrio.raw
 import pytest
 import shapely
 
@@ -85,3 +88,122 @@ def test_other_formats_cannot_come_in_under_the_name(tmp_path: Path, shared: Pat
     for name in ("vrt/masquerade.geojson", "gpkg/ok.gpkg", "xml/ok.gml", "geojson/crs_injection.geojson"):
         outcome = opened(shared / "badinputs/generated" / name, "shapefile", tmp_path)
         assert rules_of(outcome) == [("read.not_shapefile", "error", None)]
+
+
+def pits(folder: Path, encoding: str = "UTF-8", names: tuple[str, ...] = ("Mina Peñón", "Ötz", "plain")) -> Path:
+    """Write a shapefile of pits, with a .cpg that tells its encoding."""
+    folder.mkdir(parents=True, exist_ok=True)
+    places = shapely.to_wkb(shapely.points([(10, 60), (11, 61), (12, 62)]))
+    pyogrio.raw.write(
+        str(folder / "pits.shp"),
+        geometry=places,
+        field_data=[np.array(names, dtype=object)],
+        fields=["NAME"],
+        geometry_type="Point",
+        crs="EPSG:4326",
+        driver="ESRI Shapefile",
+        encoding=encoding,
+    )
+    return folder / "pits.shp"
+
+
+def packed(folder: Path, *files: Path, **others: bytes) -> Path:
+    """Pack shapefiles and other members into one archive, each shapefile in a folder of its own."""
+    with zipfile.ZipFile(folder / "packed.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        for file in files:
+            for part in sorted(file.parent.glob(f"{file.stem}.*")):
+                archive.write(part, f"{file.parent.name}/{part.name}")
+        for name, content in others.items():
+            archive.writestr(name, content)
+    return folder / "packed.zip"
+
+
+def test_a_shapefile_comes_out_of_its_archive(tmp_path: Path) -> None:
+    archive = packed(tmp_path, pits(tmp_path / "a"), **{"a/readme.txt": b"hello", "__MACOSX/a/._pits.shp": b"x"})
+    outcome = opened(archive, "shapefile", tmp_path)
+    table = rows_of(outcome)
+    assert table["NAME"].to_pylist() == ["Mina Peñón", "Ötz", "plain"]
+    assert (table["_row"].to_pylist(), outcome.crs) == ([1, 2, 3], "EPSG:4326")
+    assert shapely.from_wkb(table["_wkb"][2].as_py()).coords[0] == (12, 62)
+    assert rules_of(outcome) == [("read.other_members", "info", None)]
+    assert outcome.issues[0]["found"] == "a/readme.txt"
+
+
+def test_of_several_shapefiles_in_an_archive_the_feed_names_one(tmp_path: Path) -> None:
+    archive = packed(tmp_path, pits(tmp_path / "a"), pits(tmp_path / "b", names=("x", "y", "z")))
+    refused = opened(archive, "shapefile", tmp_path)
+    assert rules_of(refused) == [("read.layer_missing", "error", None)]
+    assert refused.issues[0]["found"] == "2 layers: 'a/pits', 'b/pits'"
+    outcome = opened(archive, "shapefile", tmp_path, layer="b/pits")
+    assert rows_of(outcome)["NAME"].to_pylist() == ["x", "y", "z"]
+    assert (
+        opened(archive, "shapefile", tmp_path, layer="c").issues[0]["found"].startswith("no layer 'c'; have 'a/pits'")
+    )
+
+
+def test_other_peoples_archives_of_shapefiles_are_read_or_refused(tmp_path: Path, shared: Path) -> None:
+    folder = shared / "badinputs/upstream/GeospatialPython__pyshp/tests/shapefiles"
+    several = opened(folder / "blockgroups_multishapefile.zip", "shapefile", tmp_path)
+    assert rules_of(several)[-1] == ("read.layer_missing", "error", None)
+    one = opened(folder / "blockgroups_multishapefile.zip", "shapefile", tmp_path, layer="blockgroups")
+    assert one.rows == 663
+    assert opened(folder / "empty_zipfile.zip", "shapefile", tmp_path).path is None
+
+
+def test_a_member_that_was_damaged_is_found_by_its_checksum(tmp_path: Path) -> None:
+    content = bytearray(packed(tmp_path, pits(tmp_path / "a")).read_bytes())
+    place = content.index(b"a/pits.dbf") + 40
+    content[place] ^= 0xFF
+    outcome = opened(bytes(content), "shapefile", tmp_path)
+    assert rules_of(outcome) == [("read.malformed", "error", None)]
+
+
+@pytest.mark.parametrize("encoding", ["UTF-8", "CP1252", "CP850"])
+def test_a_true_cpg_is_followed_without_a_word(tmp_path: Path, encoding: str) -> None:
+    file = pits(tmp_path / "a", encoding)
+    outcome = opened(file, "shapefile", tmp_path, parts=parts_of(file, ".dbf", ".shx", ".prj", ".cpg"))
+    assert rows_of(outcome)["NAME"].to_pylist() == ["Mina Peñón", "Ötz", "plain"]
+    assert outcome.issues == ()
+
+
+def test_a_cpg_that_says_utf8_of_other_bytes_is_found_and_its_rows_are_told(tmp_path: Path) -> None:
+    file = pits(tmp_path / "a", "CP1252")
+    file.with_suffix(".cpg").write_text("UTF-8")
+    parts = parts_of(file, ".dbf", ".shx", ".prj", ".cpg")
+    outcome = opened(file, "shapefile", tmp_path, parts=parts)
+    assert rows_of(outcome)["NAME"].to_pylist() == ["plain"]
+    assert rules_of(outcome) == [
+        ("read.encoding_contradicted", "warning", None),
+        ("read.encoding", "error", 1),
+        ("read.encoding", "error", 2),
+    ]
+    assert "in cp1252 they read" in outcome.issues[0]["found"]
+    mended = opened(file, "shapefile", tmp_path, parts=parts, encoding="cp1252")
+    assert rows_of(mended)["NAME"].to_pylist() == ["Mina Peñón", "Ötz", "plain"]
+    assert rules_of(mended) == [("read.encoding_contradicted", "info", None)]
+
+
+def test_a_cpg_that_hides_utf8_is_found(tmp_path: Path) -> None:
+    file = pits(tmp_path / "a", "UTF-8")
+    file.with_suffix(".cpg").write_text("1252")
+    outcome = opened(file, "shapefile", tmp_path, parts=parts_of(file, ".dbf", ".shx", ".prj", ".cpg"))
+    assert rules_of(outcome) == [("read.encoding_contradicted", "warning", None)]
+    assert "Peñón" in outcome.issues[0]["found"]
+    assert rows_of(outcome)["NAME"].to_pylist()[0] == "Mina PeÃ±Ã³n"
+
+
+@pytest.mark.parametrize(("written", "told"), [("UTF-8", "utf-8"), ("CP1252", "cp1252"), ("CP850", "cp850")])
+def test_without_a_cpg_the_bytes_tell_the_encoding(tmp_path: Path, written: str, told: str) -> None:
+    file = pits(tmp_path / "a", written)
+    outcome = opened(file, "shapefile", tmp_path, parts=parts_of(file, ".dbf", ".shx", ".prj"))
+    assert rows_of(outcome)["NAME"].to_pylist() == ["Mina Peñón", "Ötz", "plain"]
+    assert rules_of(outcome) == [("read.encoding_assumed", "warning", None)]
+    assert outcome.issues[0]["found"].startswith(told)
+
+
+def test_a_cpg_of_an_unknown_word_is_as_if_there_were_none(tmp_path: Path) -> None:
+    file = pits(tmp_path / "a", "CP1252")
+    file.with_suffix(".cpg").write_text("best")
+    outcome = opened(file, "shapefile", tmp_path, parts=parts_of(file, ".dbf", ".shx", ".prj", ".cpg"))
+    assert [rule for rule, _severity, _row in rules_of(outcome)] == ["read.cpg_unknown", "read.encoding_assumed"]
+    assert rows_of(outcome)["NAME"][1].as_py() == "Ötz"
