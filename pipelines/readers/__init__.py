@@ -13,7 +13,7 @@ from typing import Any
 import pyarrow as pa
 
 from pipelines.errors import ContractError
-from pipelines.readers import ags, delimited, records, shapefile, xlsx
+from pipelines.readers import ags, delimited, gml, records, shapefile, xlsx
 from pipelines.readers.limits import Limits
 from pipelines.readers.report import Report
 
@@ -22,6 +22,7 @@ Reader = Callable[[Path, dict[str, Any], Report], Iterator[pa.RecordBatch]]
 READERS: dict[str, Reader] = {
     "ags": ags.read,
     "delimited": delimited.read,
+    "gml": gml.read,
     "json": records.read,
     "shapefile": shapefile.read,
     "xlsx": xlsx.read,
@@ -29,12 +30,21 @@ READERS: dict[str, Reader] = {
 OPTIONS: dict[str, dict[str, tuple[type, ...]]] = {
     "ags": ags.OPTIONS,
     "delimited": delimited.OPTIONS,
+    "gml": gml.OPTIONS,
     "json": records.OPTIONS,
     "shapefile": shapefile.OPTIONS,
     "xlsx": xlsx.OPTIONS,
 }
-SUFFIXES = {"ags": ".ags", "delimited": ".csv", "json": ".json", "shapefile": ".shp", "xlsx": ".xlsx"}
+SUFFIXES = {
+    "ags": ".ags",
+    "delimited": ".csv",
+    "gml": ".gml",
+    "json": ".json",
+    "shapefile": ".shp",
+    "xlsx": ".xlsx",
+}
 """The name under which a reader is given its file; the partner's own name never reaches it."""
+CHOICES = {"axis_order": ("auto", "xy", "yx")}
 
 
 def check_options(reader: str, options: dict[str, Any]) -> None:
@@ -66,6 +76,10 @@ def _check_value(reader: str, name: str, value: Any) -> None:  # noqa: ANN401 - 
         raise ContractError(f"reader {reader}: option {name} must be at least {least}, not {value}")
     if name in ("delimiter", "quote") and not (len(value) <= 1 and value.isascii() and (value or name == "quote")):
         raise ContractError(f"reader {reader}: option {name} must be one plain character, not {value!r}")
+    if value not in CHOICES.get(name, (value,)):
+        raise ContractError(f"reader {reader}: option {name} must be one of {CHOICES[name]}, not {value!r}")
+    if isinstance(value, list | tuple) and not all(isinstance(each, str) and each for each in value):
+        raise ContractError(f"reader {reader}: option {name} must be a list of names, not {value!r}")
     if name == "encoding":
         try:
             codecs.getincrementaldecoder(value)
