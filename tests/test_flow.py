@@ -295,7 +295,8 @@ def test_a_held_row_that_is_not_found_again_stops_the_delivery(tmp_path: Path) -
 def test_rows_of_a_lookup_that_nothing_refers_to_are_no_loss(norway: Settings) -> None:
     (norway.drop / "norland" / "kinds.csv").write_text("type,word\nGRUVE,mine\nHULL,hole\n", encoding="utf-8")
     table = "\n  kinds: {path: norland/kinds.csv, reader: delimited, lookup: true}\nrights:"
-    select = "    main: sites\n    select: SELECT s.*, k._row AS _row_kinds FROM sites s LEFT JOIN kinds k USING (type)\n    key:"
+    joined = "SELECT s.*, k._row AS _row_kinds FROM sites s LEFT JOIN kinds k USING (type)"
+    select = f"    main: sites\n    select: {joined}\n    key:"
     norland.with_feed(norway, norland.FEED.replace("\nrights:", table, 1).replace("    key:", select, 1))
     kinds = flow.ingest("norland_sites", norway)["sources"][1]
     assert (kinds["rows"], kinds["used"], kinds["filtered"], kinds["quarantined"]) == (2, 1, 1, 0)

@@ -9,7 +9,8 @@ ZIP_END_BYTES = 22 + 65_535
 
 def ending(reader: str) -> Callable[[Path], str | None] | None:
     """Give the judge of a reader's files, or None where the format has no end of its own."""
-    return {"geojson": _json_end, "json": _json_end, "xlsx": _zip_end}.get(reader)
+    judges = {"geojson": _json_end, "gml": _xml_end, "json": _json_end, "xlsx": _zip_end}
+    return judges.get(reader)
 
 
 def _zip_end(path: Path) -> str | None:
@@ -19,6 +20,11 @@ def _zip_end(path: Path) -> str | None:
 def _json_end(path: Path) -> str | None:
     last = _tail(path, 4096).rstrip()[-1:]
     return None if last in (b"]", b"}") else "the last bracket is missing"
+
+
+def _xml_end(path: Path) -> str | None:
+    last = _tail(path, 4096).rstrip(b"\x00 \t\r\n")[-1:]
+    return None if last == b">" else "the last closing tag is missing"
 
 
 def _tail(path: Path, size: int) -> bytes:

@@ -14,7 +14,7 @@ from typing import Any
 import pyarrow as pa
 
 from pipelines.errors import ContractError
-from pipelines.readers import ags, delimited, geojson, records, shapefile, xlsx
+from pipelines.readers import ags, delimited, geojson, gml, records, shapefile, xlsx
 from pipelines.readers.limits import Limits
 from pipelines.readers.report import Report
 
@@ -25,6 +25,7 @@ READERS: dict[str, Reader] = {
     "delimited": delimited.read,
     "geojson": geojson.read,
     "geojsonseq": geojson.read_lines,
+    "gml": gml.read,
     "json": records.read,
     "shapefile": shapefile.read,
     "xlsx": xlsx.read,
@@ -34,6 +35,7 @@ OPTIONS: dict[str, dict[str, tuple[type, ...]]] = {
     "delimited": delimited.OPTIONS,
     "geojson": geojson.OPTIONS,
     "geojsonseq": geojson.OPTIONS,
+    "gml": gml.OPTIONS,
     "json": records.OPTIONS,
     "shapefile": shapefile.OPTIONS,
     "xlsx": xlsx.OPTIONS,
@@ -43,11 +45,13 @@ SUFFIXES = {
     "delimited": ".csv",
     "geojson": ".geojson",
     "geojsonseq": ".geojsonl",
+    "gml": ".gml",
     "json": ".json",
     "shapefile": ".shp",
     "xlsx": ".xlsx",
 }
 """The name under which a reader is given its file; the partner's own name never reaches it."""
+CHOICES = {"axis_order": ("auto", "xy", "yx")}
 
 
 def check_options(reader: str, options: dict[str, Any]) -> None:
@@ -84,6 +88,10 @@ def _check_value(reader: str, name: str, value: Any) -> None:  # noqa: ANN401 - 
         raise ContractError(f"reader {reader}: option {name} must be at least {least}, not {value}")
     if name in ("delimiter", "quote") and not (len(value) <= 1 and value.isascii() and (value or name == "quote")):
         raise ContractError(f"reader {reader}: option {name} must be one plain character, not {value!r}")
+    if value not in CHOICES.get(name, (value,)):
+        raise ContractError(f"reader {reader}: option {name} must be one of {CHOICES[name]}, not {value!r}")
+    if isinstance(value, list | tuple) and not all(isinstance(each, str) and each for each in value):
+        raise ContractError(f"reader {reader}: option {name} must be a list of names, not {value!r}")
     if name == "encoding":
         try:
             codecs.getincrementaldecoder(value)
