@@ -48,9 +48,9 @@ class Field(Model):
     """This column is another one's value in this column's unit."""
     element_of: str | None = None
     """This column is about the element in another column's compound: its symbol, or its share of the value."""
-    term_of: str | None = None
-    """This column says what the vocabulary of another column knows of its term, in `term_column`."""
-    term_column: str | None = None
+    class_of: str | None = None
+    """This column is what another column's estimate category corresponds to, or how surely."""
+    class_as: Literal["crirsco", "unfc_e", "unfc_f", "unfc_g", "strength"] | None = None
     restricts: bool = False
     """A record of which this boolean is true is restricted, whatever its feed says."""
     hint: str | None = None

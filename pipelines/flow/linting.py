@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from pipelines import chemistry, geodesy, terms, units
 from pipelines.connectors import CONNECTORS
-from pipelines.contracts import Dataset, Feed, Field, Table, load_datasets
+from pipelines.contracts import Feed, Table, load_datasets
 from pipelines.contracts.feeds import Column
 from pipelines.errors import MineralsError
 from pipelines.harmonise.position import crs_codes
@@ -37,25 +37,10 @@ def _dataset_problems(settings: Settings) -> Iterator[tuple[str, str]]:
                 field.limit_of,
                 field.converted_from,
                 field.element_of,
-                field.term_of,
+                field.class_of,
             ):
                 if other is not None and other not in names:
                     yield f"{dataset.name}.yml", f"{field.name}: no column {other!r}"
-            yield from ((f"{dataset.name}.yml", problem) for problem in _term_problems(field, dataset, settings))
-
-
-def _term_problems(field: Field, dataset: Dataset, settings: Settings) -> Iterator[str]:
-    """Say where a column is to be filled from a vocabulary that has no such column."""
-    if field.term_of is None or field.term_of not in dataset.names():
-        return
-    name = dataset.field(field.term_of).vocabulary
-    path = settings.schemas / "vocabularies" / f"{name}.csv"
-    if name is None or not path.is_file():
-        yield f"{field.name}: {field.term_of} has no vocabulary"
-        return
-    have = sorted({column for term in terms.load_vocabulary(path).terms.values() for column in term.more})
-    if field.term_column not in have:
-        yield f"{field.name}: {name}.csv has no column {field.term_column!r}; have {have}"
 
 
 def _feed_problems(feed: Feed, settings: Settings) -> Iterator[str]:

@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipelines import chemistry, geodesy, terms
+from pipelines.classification import classify
 from pipelines.contracts import Column, Dataset, DatasetMapping, Feed
 from pipelines.contracts.arrow import working_schema
 from pipelines.errors import ContractError
@@ -96,7 +97,7 @@ def harmonise(shaped: pa.RecordBatch, how: Plan) -> Harmonised:
     if how.mapping.position is not None:
         place(draft, how.mapping.position, how.operations)
     _fill_elements(draft)
-    _fill_from_terms(draft)
+    _fill_classes(draft)
     key = how.mapping.key
     draft.columns["record_id"] = _record_ids(draft, key.authority, key.register_, key.columns)
     _fill_provenance(draft, how)
@@ -156,14 +157,13 @@ def _fill_elements(draft: Draft) -> None:
     draft.columns[share.name], draft.columns[symbol] = values, elements
 
 
-def _fill_from_terms(draft: Draft) -> None:
-    """Give what a vocabulary knows of a column's terms, where the feed does not say it itself."""
+def _fill_classes(draft: Draft) -> None:
+    """Give what each estimate category corresponds to, where the feed does not say it itself."""
     for field in draft.dataset.fields:
-        if field.term_of not in draft.columns or field.name in draft.columns:
+        if field.class_of not in draft.columns or field.name in draft.columns:
             continue
-        vocabulary = draft.vocabularies[draft.dataset.field(field.term_of or "").vocabulary or ""]
-        codes = pc.dictionary_encode(draft.columns[field.term_of or ""])
-        known = [vocabulary.more(code, field.term_column or "") or None for code in codes.dictionary.to_pylist()]
+        codes = _as_type(draft.columns[field.class_of or ""], pa.dictionary(pa.int32(), pa.string()))
+        known = [getattr(classify(code), field.class_as or "") for code in codes.dictionary.to_pylist()]
         draft.columns[field.name] = pc.dictionary_encode(pa.array(known, pa.string()).take(codes.indices))
 
 
