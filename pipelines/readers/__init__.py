@@ -13,7 +13,7 @@ from typing import Any
 import pyarrow as pa
 
 from pipelines.errors import ContractError
-from pipelines.readers import ags, delimited, gml, records, shapefile, xlsx
+from pipelines.readers import ags, delimited, gml, html_table, records, shapefile, xls, xlsx
 from pipelines.readers.limits import Limits
 from pipelines.readers.report import Report
 
@@ -23,24 +23,30 @@ READERS: dict[str, Reader] = {
     "ags": ags.read,
     "delimited": delimited.read,
     "gml": gml.read,
+    "html_table": html_table.read,
     "json": records.read,
     "shapefile": shapefile.read,
+    "xls": xls.read,
     "xlsx": xlsx.read,
 }
 OPTIONS: dict[str, dict[str, tuple[type, ...]]] = {
     "ags": ags.OPTIONS,
     "delimited": delimited.OPTIONS,
     "gml": gml.OPTIONS,
+    "html_table": html_table.OPTIONS,
     "json": records.OPTIONS,
     "shapefile": shapefile.OPTIONS,
+    "xls": xls.OPTIONS,
     "xlsx": xlsx.OPTIONS,
 }
 SUFFIXES = {
     "ags": ".ags",
     "delimited": ".csv",
     "gml": ".gml",
+    "html_table": ".html",
     "json": ".json",
     "shapefile": ".shp",
+    "xls": ".xls",
     "xlsx": ".xlsx",
 }
 """The name under which a reader is given its file; the partner's own name never reaches it."""
