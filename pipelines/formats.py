@@ -19,6 +19,31 @@ HTML = re.compile(rb"\s*(<!--.{0,2000}?-->\s*)*<(!doctype\s+html|html|head|body|
 XML = re.compile(rb"\s*<(\?xml|[A-Za-z!])")
 
 
+READERS = {
+    "a zip archive": "xlsx",
+    "an old binary Office file": "xls",
+    "a shapefile": "shapefile",
+    "an HTML page": "html_table",
+    "an XML document": "gml",
+}
+"""The reader of a kind, where there is one."""
+TEXT = re.compile(rb"[\t\r\n\x20-\x7e\x80-\xff]+")
+DELIMITERS = (b",", b";", b"\t", b"|")
+
+
+def declare(head: bytes) -> str | None:
+    r"""Say which reader a file's first bytes ask for, or give None.
+
+    >>> declare(b"id;name\n1;Hill")
+    'declare the reader delimited, since that is what the file is'
+    """
+    reader = READERS.get(kind(head) or "")
+    lines = head.splitlines()
+    if reader is None and lines and TEXT.fullmatch(head) and any(each in lines[0] for each in DELIMITERS):
+        reader = "json" if head.lstrip()[:1] in (b"{", b"[") else "delimited"
+    return f"declare the reader {reader}, since that is what the file is" if reader else None
+
+
 def kind(head: bytes) -> str | None:
     """Name the kind of a file from its first bytes, or give None where they tell nothing.
 

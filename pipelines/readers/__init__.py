@@ -14,7 +14,7 @@ from typing import Any
 import pyarrow as pa
 
 from pipelines.errors import ContractError
-from pipelines.readers import ags, delimited, geojson, gml, records, shapefile, xlsx
+from pipelines.readers import ags, delimited, geojson, gml, html_table, records, shapefile, xls, xlsx
 from pipelines.readers.limits import Limits
 from pipelines.readers.report import Report
 
@@ -26,8 +26,10 @@ READERS: dict[str, Reader] = {
     "geojson": geojson.read,
     "geojsonseq": geojson.read_lines,
     "gml": gml.read,
+    "html_table": html_table.read,
     "json": records.read,
     "shapefile": shapefile.read,
+    "xls": xls.read,
     "xlsx": xlsx.read,
 }
 OPTIONS: dict[str, dict[str, tuple[type, ...]]] = {
@@ -36,8 +38,10 @@ OPTIONS: dict[str, dict[str, tuple[type, ...]]] = {
     "geojson": geojson.OPTIONS,
     "geojsonseq": geojson.OPTIONS,
     "gml": gml.OPTIONS,
+    "html_table": html_table.OPTIONS,
     "json": records.OPTIONS,
     "shapefile": shapefile.OPTIONS,
+    "xls": xls.OPTIONS,
     "xlsx": xlsx.OPTIONS,
 }
 SUFFIXES = {
@@ -46,8 +50,10 @@ SUFFIXES = {
     "geojson": ".geojson",
     "geojsonseq": ".geojsonl",
     "gml": ".gml",
+    "html_table": ".html",
     "json": ".json",
     "shapefile": ".shp",
+    "xls": ".xls",
     "xlsx": ".xlsx",
 }
 """The name under which a reader is given its file; the partner's own name never reaches it."""

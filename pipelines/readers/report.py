@@ -86,6 +86,12 @@ class Report:
         self.issue(rule, found, hint, severity="error")
         raise RejectedError(f"{self.file}: {rule}: {found}; {hint}")
 
+    def tell_suffix(self, *usual: str) -> None:
+        """Tell where the partner's name of the file has another ending than files of its format have."""
+        if self.file and not self.file.lower().endswith(usual):
+            hint = "the name does not say so; it was read as what it is"
+            self.issue("read.suffix", f"{self.file} is a file of the kind {usual[0]}", hint, severity="info")
+
     def finish(self) -> None:
         """Tell the facts about the table; their absence means that the reader died."""
         self.send({"table": {"crs": self.crs, "units": self.units, "rejected": self.rejected}})

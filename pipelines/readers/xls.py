@@ -1,0 +1,46 @@
+"""Sheets of Excel workbooks in the binary format that preceded .xlsx (BIFF)."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from pipelines.formats import declare, kind
+from pipelines.readers import sheets
+from pipelines.readers.report import Report
+from pipelines.readers.sheets import OPTIONS
+
+OLD_OFFICE = "an old binary Office file"
+
+
+def read(path: Path, options: dict[str, Any], report: Report) -> Iterator[pa.RecordBatch]:
+    """Give the rows of one sheet of an .xls workbook.
+
+    Parameters
+    ----------
+    path : the workbook.
+    options : `sheet`, `header_row` and `header_rows`, as for .xlsx.
+    report : where findings go.
+
+    Notes
+    -----
+    Cells come as from .xlsx. The workbook is held in memory as a whole, and a larger one than the limit is refused.
+    The library for this format gives nothing for a failed formula, so the reader looks for failed ones itself.
+    """
+    with path.open("rb") as file:
+        head = file.read(4096)
+    found = kind(head)
+    if found != OLD_OFFICE:
+        hint = declare(head) or "open it in a spreadsheet program and save it as .xlsx"
+        report.refuse("read.not_xls", found or "no workbook", hint)
+    size = path.stat().st_size
+    if size > report.limits.whole_file_bytes:
+        text = f"{size} bytes, at most {report.limits.whole_file_bytes} are read"
+        report.refuse("read.too_large", text, "deliver the table as CSV, or in parts")
+    report.tell_suffix(".xls")
+    sheet = sheets.sheet(path, options, report)
+    yield from sheets.rows(sheet, sheets.header(sheet, options, report), options, report)
+
+
+__all__ = ["OPTIONS", "read"]
