@@ -56,7 +56,7 @@ WHOLE = {
 ROWS = {
     "csv/mixed_encoding.csv": (["2"], [("read.encoding", 2)]),
     "csv/nul.csv": ([], [("read.nul", 2)]),
-    "csv/decimal_comma.csv": ([], [("read.field_count", 2), ("read.field_count", 3)]),
+    "csv/decimal_comma.csv": (["1", "2"], [("read.delimiter_detected", None), ("read.decimal_comma", None)]),
     "csv/utf16.csv": (["1"], [("read.encoding_assumed", None)]),
     "csv/precision_ids.csv": (["9007199254740993", "00012", "1e5"], []),
     "csv/formula.csv": (["1", "2", "3", "4", "5", "6", "7"], []),

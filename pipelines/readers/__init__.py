@@ -92,7 +92,8 @@ def _check_value(reader: str, name: str, value: Any) -> None:  # noqa: ANN401 - 
     least = 0 if reader == "delimited" else 1
     if isinstance(value, int) and value < least:
         raise ContractError(f"reader {reader}: option {name} must be at least {least}, not {value}")
-    if name in ("delimiter", "quote") and not (len(value) <= 1 and value.isascii() and (value or name == "quote")):
+    plain = isinstance(value, str) and len(value) <= 1 and value.isascii() and (value or name == "quote")
+    if name in ("comment", "delimiter", "quote") and not plain and (name, value) != ("delimiter", delimited.BLANKS):
         raise ContractError(f"reader {reader}: option {name} must be one plain character, not {value!r}")
     if value not in CHOICES.get(name, (value,)):
         raise ContractError(f"reader {reader}: option {name} must be one of {CHOICES[name]}, not {value!r}")

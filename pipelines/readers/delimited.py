@@ -1,9 +1,11 @@
 """Delimited text: CSV, TSV and their relatives."""
 
 import codecs
+import contextlib
 import csv
 import re
 from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -14,18 +16,23 @@ import pyarrow.compute as pc
 import pyarrow.csv
 
 from pipelines.formats import kind
+from pipelines.readers.detection import Seen, contradiction, look, wide
+from pipelines.readers.dialect import BLANKS, DELIMITERS, dialect, separate, splits, tell_decimals, try_split
 from pipelines.readers.report import Report
 from pipelines.readers.tables import column_names, empty, raw_schema, without
 from pipelines.readers.transcode import MARKED, Utf8Stream, byte_order_mark, show
 
 OPTIONS: dict[str, tuple[type, ...]] = {
+    "comment": (str,),
     "delimiter": (str,),
     "encoding": (str,),
     "quote": (str,),
     "header_row": (int,),
     "columns": (list, tuple),
     "skip_rows_after": (int,),
+    "units_row": (int,),
 }
+HEAD_BYTES = 1 << 16
 BLOCK_BYTES = 4 << 20
 """Bytes parsed at once, and so the longest row that can be read; Arrow reads some thirty blocks ahead."""
 LINE = re.compile(rb"[^\r\n]*(\r\n|\n|\r)")
@@ -37,54 +44,140 @@ def read(path: Path, options: dict[str, Any], report: Report) -> Iterator[pa.Rec
     Parameters
     ----------
     path : the file.
-    options : `delimiter` (one character, default a comma), `encoding` (default utf-8), `quote` (default ``"``; empty
-        for none), `header_row` (default 1; 0 for none, and then `columns` names them), `skip_rows_after` (rows between
-        the header and the data, as one of units).
-    report : where findings go.
+    options : `delimiter` (one character, or `blanks`), `encoding`, `quote` (default ``"``; empty for none),
+        `header_row` (default 1; 0 for none, and then `columns` names them), `skip_rows_after` (rows between the header
+        and the data), `units_row` (the one of them that holds units), `comment` (what a line begins with that is none).
+    report : where findings go; its `units` becomes the row of units.
 
     Notes
     -----
     A row is a record: a line end within quotes does not count. An empty field is null, a quoted empty one is empty
     text, a wholly empty row is skipped. A row with another number of fields, with bytes that are no text in the
     encoding, or with a NUL, is rejected with its text; the others keep their numbers.
+
+    Encoding and delimiter are looked for in any case. One that is not declared is told as detected; where what is
+    declared is contradicted, that is told, and the declaration is followed. UTF-8 and a comma are taken where nothing
+    speaks for another. A decimal comma is told, and stays the text that it is.
     """
     with path.open("rb") as file:
         found = kind(file.read(4096))
     if found:
         report.refuse("read.not_text", found, "deliver a delimited text file, or declare the reader of this format")
-    stream = Utf8Stream(path, _encoding(path, options, report))
+    encoding = _encoding(path, options, report)
     try:
-        names, first_row = _header(stream, options, report)
-        yield empty(raw_schema(names))
-        yield from _rows(stream, names, first_row, options=options, report=report)
+        lines = _first_lines(path, encoding, options)
+        if "comment" in options:
+            options = {"header_row": next((n for n, line in enumerate(lines, 1) if line.strip()), 1), **options}
+        delimiter = _delimiter(lines, options, report)
+        comments = _Comments(options.get("comment"))
+        edit = comments.edit if comments.sign else None
+        if delimiter == BLANKS:
+            delimiter, edit = " ", lambda block: separate(comments.edit(block))
+        options = {**options, "delimiter": delimiter}
+        with contextlib.closing(Utf8Stream(path, encoding, edit)) as stream:
+            names, first_row = _header(stream, options, report)
+            yield empty(raw_schema(names))
+            yield from _rows(stream, names, first_row, options=options, report=report)
+        comments.tell(report)
     except pa.ArrowInvalid as error:
         hint = "a quote may be open over many lines, or a row is longer than can be read"
         report.refuse("read.malformed", show(str(error).splitlines()[0]), hint)
     except UnicodeError as error:
         report.refuse("read.encoding", str(error), "state the file's encoding in the table's options")
-    finally:
-        stream.close()
+
+
+class _Comments:
+    """Lines that are none of the table's: they are emptied, so that the others keep their numbers, and counted."""
+
+    def __init__(self, sign: str | None) -> None:
+        self.sign = sign
+        self._pattern = re.compile(rb"(?m)^[ \t]*" + re.escape((sign or "").encode()) + rb"[^\r\n]*")
+        self._count, self._first = 0, b""
+
+    def edit(self, block: bytes) -> bytes:
+        """Empty the comments in whole lines."""
+        if not self.sign:
+            return block
+        first = self._pattern.search(block)
+        self._first = self._first or (first.group() if first else b"")
+        edited, count = self._pattern.subn(b"", block)
+        self._count += count
+        return edited
+
+    def tell(self, report: Report) -> None:
+        """Tell how many lines were left out."""
+        if self._count:
+            found = f"{self._count} lines, the first: {show(self._first.decode('utf-8'))}"
+            report.issue("read.comments", found, f"lines that begin with {self.sign!r} are no rows", severity="info")
 
 
 def _encoding(path: Path, options: dict[str, Any], report: Report) -> str:
-    """Give the declared encoding, unless a byte order mark contradicts it."""
-    declared = codecs.lookup(options.get("encoding", "utf-8")).name
+    """Give the encoding that a byte order mark, the options or the bytes tell, in this order; tell any disagreement."""
+    declared = codecs.lookup(options["encoding"]).name if "encoding" in options else None
     with path.open("rb") as file:
-        marked = byte_order_mark(file.read(4))
-    if marked is None or declared.startswith(marked):
+        head = file.read(4096)
+        marked, broad = byte_order_mark(head), wide(head)
+        file.seek(0)
+        seen = Seen() if marked or broad else look(iter(partial(file.read, 1 << 20), b""))
+    if marked:
+        if not (declared or "utf-8").startswith(marked):
+            hint = f"state encoding: {marked} in the table's options"
+            found = f"byte order mark of {marked}, declared {declared or 'nothing'}"
+            report.issue("read.encoding_assumed", found, hint)
+        return declared if declared and declared.startswith(marked) else marked
+    detected = broad or seen.encoding()
+    if declared is None:
+        if detected not in (None, "utf-8"):
+            found = f"{detected}: every other byte is NUL" if broad else f"{detected}: {seen.reading(str(detected))}"
+            hint = "detected, since no option states it; state the encoding in the table's options"
+            report.issue("read.encoding_detected", found, hint)
+        return detected or "utf-8"
+    contrary = f"every other byte is NUL, as in {broad}" if broad else contradiction(seen, declared)
+    if contrary and not (broad and declared.startswith("utf-16")):
+        hint = "it is read as declared; correct the encoding in the table's options"
+        report.issue("read.encoding_contradicted", f"declared {declared}, but {contrary}", hint)
+    return declared
+
+
+def _first_lines(path: Path, encoding: str, options: dict[str, Any]) -> list[str]:
+    """Give the first lines with their ends, comments emptied."""
+    comments = _Comments(options.get("comment"))
+    with contextlib.closing(Utf8Stream(path, encoding, comments.edit)) as stream:
+        head = stream.read(HEAD_BYTES)
+    lines = re.split("(?<=\n)|(?<=\r)(?!\n)", head.decode("utf-8", "replace"))
+    return lines[:-1] if len(head) >= HEAD_BYTES else lines
+
+
+def _delimiter(lines: list[str], options: dict[str, Any], report: Report) -> str:
+    """Give the declared delimiter, or the one that makes a table of the first rows; tell any disagreement."""
+    lines = lines[max(0, options.get("header_row", 1) - 1) :]
+    quote, declared = options.get("quote", '"'), options.get("delimiter")
+    fitting = splits(lines, quote)
+    best = fitting[0] if fitting else None
+    if declared is not None:
+        own = try_split(lines, declared, quote)
+        if best and not own.fits and best.share > own.share - 0.1 and best.width > own.width:
+            found = f"{DELIMITERS[best.delimiter]} gives {best.width} columns, the declared {declared!r} {own.width}"
+            report.issue("read.delimiter_contradicted", found, "correct the delimiter in the table's options")
         return declared
-    hint = f"state encoding: {marked} in the table's options"
-    report.issue("read.encoding_assumed", f"byte order mark of {marked}, declared {declared}", hint)
-    return marked
+    if best is None or best.delimiter == ",":
+        return ","
+    others = [DELIMITERS[each.delimiter] for each in fitting[1:]]
+    found = "; not ".join([f"{DELIMITERS[best.delimiter]}, which gives {best.width} columns", *others])
+    hint = "detected, since no option states it; state the delimiter in the table's options"
+    report.issue("read.delimiter_detected", found, hint, severity="warning" if others else "info")
+    return best.delimiter
 
 
 def _header(stream: Utf8Stream, options: dict[str, Any], report: Report) -> tuple[list[str], int]:
     """Take the rows up to the data off the stream, and give the column names and the first data row's number."""
-    header_row, after = options.get("header_row", 1), options.get("skip_rows_after", 0)
+    header_row = options.get("header_row", 1)
+    after = max(options.get("skip_rows_after", 0), options.get("units_row", 0) - header_row)
     head = stream.read(BLOCK_BYTES)
     ends = [0]
+    parser = csv.reader(_lines(head, ends), **dialect(options["delimiter"], options.get("quote", '"')))
     try:
-        records = list(islice(csv.reader(_lines(head, ends), **_dialect(options)), header_row + after))
+        records = list(islice(parser, header_row + after))
     except csv.Error as error:
         report.refuse("read.malformed", f"header: {error}", "check the header row, the delimiter and the quotes")
     stream.give_back(head[ends[-1] :])
@@ -97,7 +190,22 @@ def _header(stream: Utf8Stream, options: dict[str, Any], report: Report) -> tupl
     cells = records[header_row - 1] if header_row else list(options.get("columns", ()))
     if not cells:
         report.refuse("read.header_missing", "header_row is 0", "name the columns in the table's options")
-    return column_names([show(cell) for cell in cells], report), header_row + after + 1
+    names = column_names([show(cell) for cell in cells], report)
+    _tell_between(records, names, options, report)
+    return names, header_row + after + 1
+
+
+def _tell_between(records: list[list[str]], names: list[str], options: dict[str, Any], report: Report) -> None:
+    """Give the report the row of units, and tell the other rows between the header and the data."""
+    units_row = options.get("units_row", 0)
+    if units_row and len(records) >= units_row:
+        cells = [show(cell).strip() for cell in records[units_row - 1]]
+        report.units = {name: unit for name, unit in zip(names, cells, strict=False) if unit}
+    header_row = options.get("header_row", 1)
+    others = [row for number, row in enumerate(records, start=1) if number > header_row and number != units_row]
+    if any(any(row) for row in others):
+        found = show("; ".join(", ".join(row) for row in others))
+        report.issue("read.skipped_rows", found, "rows between the header and the data", severity="info")
 
 
 def _lines(head: bytes, ends: list[int]) -> Iterator[str]:
@@ -107,13 +215,6 @@ def _lines(head: bytes, ends: list[int]) -> Iterator[str]:
         start = ends[-1]
         ends.append(line.end() if line else len(head))
         yield head[start : ends[-1]].decode("utf-8")
-
-
-def _dialect(options: dict[str, Any]) -> dict[str, Any]:
-    quote = options.get("quote", '"')
-    delimiter = options.get("delimiter", ",")
-    quoting = csv.QUOTE_MINIMAL if quote else csv.QUOTE_NONE
-    return {"delimiter": delimiter, "quotechar": quote or None, "quoting": quoting}
 
 
 def _rows(
@@ -137,6 +238,8 @@ def _rows(
     next_row, last = first_row, None
     for batch in _parser(stream, names, options, reject):
         report.check()
+        if last is None:
+            tell_decimals(batch, report)
         numbers, next_row = _numbers(next_row, batch.num_rows, skipped)
         last = batch.slice(batch.num_rows - 1) if batch.num_rows else last
         numbered = pa.record_batch([*batch.columns, pa.array(numbers)], schema=raw_schema(names))
@@ -192,7 +295,7 @@ def _without_blank(batch: pa.RecordBatch) -> pa.RecordBatch:
 def _judged(batch: pa.RecordBatch, stream: Utf8Stream, report: Report) -> pa.RecordBatch:
     """Reject the rows that hold bytes which are no text; costs nothing while the stream has met none."""
     if stream.undecodable:
-        hint = "bytes that are no text in the declared encoding; save the file as UTF-8"
+        hint = "bytes that are no text in the encoding of the file; save the file as UTF-8"
         batch = _without(batch, MARKED, "read.encoding", hint, report)
     if stream.nul:
         batch = _without(batch, "\\x00", "read.nul", "leave out the NUL character", report)

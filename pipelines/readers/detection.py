@@ -9,6 +9,8 @@ from dataclasses import dataclass
 SINGLE_BYTE = ("cp1252", "mac_roman", "cp850", "cp437", "cp1250", "cp1251")
 """Encodings that are told apart by what they make of the bytes; the first of equals is taken."""
 EXCERPT_BYTES = 1 << 16
+EVIDENCE = 4
+"""Words beyond ASCII from which on one single-byte encoding may speak against another that was declared."""
 WORD = re.compile(rb"[^\x00-\x20,;|\"']*[\x80-\xff][^\x00-\x20,;|\"']*")
 UTF8 = re.compile(rb"[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}")
 SIGNS = frozenset("°±µ²³–—‘’“”•…§©®½¼¾×€£ºª«»¿¡·№")
@@ -104,7 +106,7 @@ def contradiction(seen: Seen, encoding: str) -> str | None:
         return f"every word beyond ASCII is sound UTF-8: {seen.shown('utf-8')}, not {seen.shown(encoding)}"
     if same(encoding, "utf-8"):
         return f"no word beyond ASCII is UTF-8; in {likely} they read {seen.shown(likely)}"
-    if seen.likeness(likely) - seen.likeness(encoding) < 0.5:
+    if len(set(seen.words)) < EVIDENCE or seen.likeness(likely) - seen.likeness(encoding) < 0.5:
         return None
     return f"the words read {seen.shown(encoding)}, and in {likely} {seen.shown(likely)}"
 
@@ -170,6 +172,8 @@ def _likely(character: str, before: str, after: str) -> float:
         return 0.2 if before.isalpha() and after.isalpha() else 0.9
     if not character.isalpha() or unicodedata.category(character) not in ("Ll", "Lu"):
         return -1.0
+    if not unicodedata.name(character, "").startswith("LATIN") and (before + after).isascii():
+        return -1.0 if (before + after).strip() else 0.8
     if character.islower():
         return 1.0 if not before.isupper() or before == " " else 0.3
     return 0.8 if not before.islower() and not after.islower() else 0.9 if not before.isalpha() else -0.5

@@ -4,6 +4,7 @@ import codecs
 import io
 import re
 import struct
+from collections.abc import Callable
 from pathlib import Path
 
 import pyarrow as pa
@@ -13,6 +14,7 @@ MARK = 0x10FF00
 MARKED = "[\U0010ff80-\U0010ffff]"
 _TO_MARK = {0xDC80 + offset: MARK + 0x80 + offset for offset in range(0x80)}
 TAIL_BYTES = 4096
+LINE_BYTES = 8 << 20
 BOMS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
 
 
@@ -42,6 +44,7 @@ class Utf8Stream(io.RawIOBase):
     ----------
     path : the file.
     encoding : as declared; UTF-8 passes through untouched after a check that costs next to nothing.
+    edit : what is done to whole lines, as bytes of UTF-8, before they are given.
 
     Attributes
     ----------
@@ -49,12 +52,14 @@ class Utf8Stream(io.RawIOBase):
     tail : the last bytes given.
     """
 
-    def __init__(self, path: Path, encoding: str) -> None:
+    def __init__(self, path: Path, encoding: str, edit: Callable[[bytes], bytes] | None = None) -> None:
         self._file = path.open("rb")
         self._decoder = codecs.getincrementaldecoder(encoding)("surrogateescape")
         self._plain = codecs.lookup(encoding).name == "utf-8"
         self._carried = b""
         self._given_back = b""
+        self._edit = edit
+        self._line = b""
         self._started = False
         self.undecodable = False
         self.nul = False
@@ -93,11 +98,20 @@ class Utf8Stream(io.RawIOBase):
             if not self._started:
                 text = text.removeprefix(codecs.BOM_UTF8)
                 self._started = bool(text)
+            if self._edit:
+                text = self._edited(text, ended=not block)
             if not block:
                 break
         self.nul = self.nul or b"\x00" in text
         self.tail = (self.tail + text[-TAIL_BYTES:])[-TAIL_BYTES:]
         return text
+
+    def _edited(self, text: bytes, *, ended: bool) -> bytes:
+        """Edit the lines that are whole, and keep the last one until its end has come."""
+        whole = self._line + text
+        cut = len(whole) if ended or len(whole) > LINE_BYTES else whole.rfind(b"\n") + 1
+        self._line = whole[cut:]
+        return self._edit(whole[:cut]) if self._edit and cut else b""
 
     def _plain_block(self, block: bytes) -> bytes:
         whole = self._carried + block

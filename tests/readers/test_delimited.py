@@ -3,6 +3,7 @@
 import gzip
 from pathlib import Path
 
+import pyarrow.compute as pc
 import pytest
 
 from tests.partners import opened, rows_of, rules_of
@@ -121,8 +122,12 @@ def test_the_header_may_stand_lower_and_be_followed_by_units(tmp_path: Path) -> 
     text = 'Mines of Norland\n"As of\n2026"\nid,depth\n-,m\n1,20\n'
     outcome = opened(text, "delimited", tmp_path, header_row=3, skip_rows_after=1)
     assert rows_of(outcome).to_pylist() == [{"id": "1", "depth": "20", "_row": 5}]
-    assert rules_of(outcome) == [("read.banner", "info", None)]
+    assert rules_of(outcome) == [("read.banner", "info", None), ("read.skipped_rows", "info", None)]
     assert outcome.issues[0]["found"].startswith("Mines of Norland")
+    assert outcome.issues[1]["found"] == "-, m"
+    with_units = opened(text, "delimited", tmp_path, header_row=3, units_row=4)
+    assert (with_units.units, rows_of(with_units)["_row"].to_pylist()) == ({"id": "-", "depth": "m"}, [5])
+    assert rules_of(with_units) == [("read.banner", "info", None)]
 
 
 def test_a_file_without_a_header_gets_its_names_from_the_feed(tmp_path: Path) -> None:
@@ -179,8 +184,118 @@ def test_an_agency_file_has_all_its_rows(tmp_path: Path, shared: Path, file: str
     assert (numbers[0].as_py(), numbers[-1].as_py()) == (2, rows + 1)
 
 
-def test_mixed_encodings_of_a_real_list_are_told_row_by_row(tmp_path: Path, shared: Path) -> None:
+def test_the_encoding_of_a_real_list_is_detected_and_told(tmp_path: Path, shared: Path) -> None:
     file = shared / "data/fineprint-mine-production/source_material_ids.csv"
     outcome = opened(file, "delimited", tmp_path, delimiter=";")
-    assert (outcome.rows, outcome.rejected) == (395, 3)
-    assert sorted(row or 0 for _rule, _severity, row in rules_of(outcome)) == [165, 324, 393]
+    assert (outcome.rows, outcome.rejected) == (397, 1)
+    assert rules_of(outcome) == [("read.encoding_detected", "warning", None), ("read.field_count", "error", 165)]
+    assert outcome.issues[0]["found"] == "cp1252: Estaño, ESTAÑO, or Estańo, ESTAŃO in cp1250"
+    assert rows_of(outcome).filter(pc.field("_row") == 324)["source_material_id"].to_pylist() == ["Estaño"]
+    as_utf8 = opened(file, "delimited", tmp_path, delimiter=";", encoding="utf-8")
+    assert {row for _rule, severity, row in rules_of(as_utf8) if severity == "error"} == {165, 324, 393}
+    assert ("read.encoding_contradicted", "warning", None) in rules_of(as_utf8)
+
+
+WESTERN = "id,name\n1,Mina Peñón\n2,Übertage\n3,Røros café\n"
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "latin-1", "cp850", "cp437", "mac_roman", "utf-16-le", "utf-16-be"])
+def test_an_encoding_that_nobody_declared_is_detected_and_told(tmp_path: Path, encoding: str) -> None:
+    text = WESTERN.replace("Røros ", "") if encoding == "cp437" else WESTERN
+    outcome = opened(text.encode(encoding), "delimited", tmp_path)
+    assert rows_of(outcome)["name"].to_pylist() == [line.split(",")[1] for line in text.splitlines()[1:]]
+    assert rules_of(outcome) == [("read.encoding_detected", "warning", None)]
+    assert opened(text.encode(encoding), "delimited", tmp_path, encoding=encoding).issues == ()
+
+
+def test_cyrillic_is_detected(tmp_path: Path) -> None:
+    outcome = opened("id,name\n1,Норильск\n2,Мончегорск\n".encode("cp1251"), "delimited", tmp_path)
+    assert rows_of(outcome)["name"].to_pylist() == ["Норильск", "Мончегорск"]
+    assert rules_of(outcome) == [("read.encoding_detected", "warning", None)]
+
+
+@pytest.mark.parametrize(
+    ("written", "declared", "told"),
+    [
+        ("utf-8", "cp1252", "sound UTF-8"),
+        ("cp1252", "utf-8", "in cp1252 they read Peñón"),
+        ("cp437", "cp1252", "in cp850"),
+        ("utf-16-le", "utf-8", "every other byte is NUL"),
+    ],
+)
+def test_bytes_that_contradict_the_declared_encoding_are_told(
+    tmp_path: Path, written: str, declared: str, told: str
+) -> None:
+    text = "id,name\n1,Peñón\n2,Übertage\n3,café\n4,Götaverken\n5,Mündung\n"
+    outcome = opened(text.encode(written), "delimited", tmp_path, encoding=declared)
+    contradicted = [issue["found"] for issue in outcome.issues if issue["rule"] == "read.encoding_contradicted"]
+    assert len(contradicted) == 1
+    assert told in contradicted[0]
+
+
+def test_text_that_was_made_utf8_twice_is_told(tmp_path: Path) -> None:
+    twice = "id,name\n1,Peñón\n".encode().decode("latin-1")
+    outcome = opened(twice, "delimited", tmp_path, encoding="utf-8")
+    assert rules_of(outcome) == [("read.encoding_contradicted", "warning", None)]
+
+
+@pytest.mark.parametrize("delimiter", [";", "\t", "|"])
+def test_a_delimiter_that_nobody_declared_is_detected_and_told(tmp_path: Path, delimiter: str) -> None:
+    text = "id,name,note\n1,a,x\n2,b,y\n".replace(",", delimiter)
+    outcome = opened(text, "delimited", tmp_path)
+    assert outcome.columns == ("id", "name", "note")
+    assert rules_of(outcome) == [("read.delimiter_detected", "info", None)]
+    assert opened(text, "delimited", tmp_path, delimiter=delimiter).issues == ()
+
+
+def test_a_delimiter_that_makes_no_table_is_told_and_followed(tmp_path: Path) -> None:
+    outcome = opened("id;name;x\n1;a;2\n", "delimited", tmp_path, delimiter=",")
+    assert (outcome.columns, rules_of(outcome)) == (
+        ("id;name;x",),
+        [("read.delimiter_contradicted", "warning", None)],
+    )
+    assert outcome.issues[0]["found"] == "a semicolon gives 3 columns, the declared ',' 1"
+
+
+def test_fields_between_runs_of_blanks_are_split(tmp_path: Path) -> None:
+    text = " X      Y     Au\n 1.0   2.0\t 0.5 \r\n10.0  20.0   <1\n"
+    outcome = opened(text, "delimited", tmp_path)
+    assert rules_of(outcome) == [("read.delimiter_detected", "info", None)]
+    declared = opened(text, "delimited", tmp_path, delimiter="blanks")
+    assert declared.issues == ()
+    assert rows_of(declared).to_pylist() == [
+        {"X": "1.0", "Y": "2.0", "Au": "0.5", "_row": 2},
+        {"X": "10.0", "Y": "20.0", "Au": "<1", "_row": 3},
+    ]
+
+
+def test_a_decimal_comma_is_told_and_stays_text(tmp_path: Path) -> None:
+    outcome = opened("id;x;name;t\n1;2,5;a;1,234\n2;3;b,c;5\n", "delimited", tmp_path, delimiter=";")
+    assert rows_of(outcome)["x"].to_pylist() == ["2,5", "3"]
+    assert rules_of(outcome) == [("read.decimal_comma", "info", None)]
+    assert outcome.issues[0]["found"] == "x (2,5), t (1,234, or thousands)"
+
+
+def test_both_decimal_marks_in_one_column_are_told(tmp_path: Path) -> None:
+    outcome = opened("id;x\n1;2,5\n2;3.5\n", "delimited", tmp_path, delimiter=";")
+    assert rules_of(outcome) == [("read.decimal_mixed", "warning", None)]
+    assert outcome.issues[0]["column"] == "x"
+
+
+def test_comments_are_left_out_and_counted(tmp_path: Path) -> None:
+    text = "# made by the Survey\n#\nid,name\n1,a\n# a gap in the log\n2,b # not a comment\n"
+    outcome = opened(text, "delimited", tmp_path, comment="#")
+    assert rows_of(outcome).to_pylist() == [
+        {"id": "1", "name": "a", "_row": 4},
+        {"id": "2", "name": "b # not a comment", "_row": 6},
+    ]
+    assert rules_of(outcome) == [("read.comments", "info", None)]
+    assert outcome.issues[0]["found"] == "3 lines, the first: # made by the Survey"
+
+
+def test_comments_over_many_blocks_shift_no_row(tmp_path: Path) -> None:
+    lines = [f"# {row}" if row % 1000 == 7 else f"{row},{'x' * 100}" for row in range(2, 100_002)]
+    outcome = opened("id,name\n" + "\n".join(lines), "delimited", tmp_path, comment="#")
+    table = rows_of(outcome)
+    assert table["id"].to_pylist() == [str(row) for row in table["_row"].to_pylist()]
+    assert table.num_rows == 100_000 - 100
