@@ -14,7 +14,7 @@ from typing import Any
 import pyarrow as pa
 
 from pipelines.errors import ContractError
-from pipelines.readers import ags, delimited, geojson, gml, html_table, records, shapefile, xls, xlsx
+from pipelines.readers import ags, delimited, geojson, gml, html_table, las, records, shapefile, xls, xlsx
 from pipelines.readers.limits import Limits
 from pipelines.readers.report import Report
 
@@ -28,6 +28,7 @@ READERS: dict[str, Reader] = {
     "gml": gml.read,
     "html_table": html_table.read,
     "json": records.read,
+    "las": las.read,
     "shapefile": shapefile.read,
     "xls": xls.read,
     "xlsx": xlsx.read,
@@ -40,6 +41,7 @@ OPTIONS: dict[str, dict[str, tuple[type, ...]]] = {
     "gml": gml.OPTIONS,
     "html_table": html_table.OPTIONS,
     "json": records.OPTIONS,
+    "las": las.OPTIONS,
     "shapefile": shapefile.OPTIONS,
     "xls": xls.OPTIONS,
     "xlsx": xlsx.OPTIONS,
@@ -52,12 +54,13 @@ SUFFIXES = {
     "gml": ".gml",
     "html_table": ".html",
     "json": ".json",
+    "las": ".las",
     "shapefile": ".shp",
     "xls": ".xls",
     "xlsx": ".xlsx",
 }
 """The name under which a reader is given its file; the partner's own name never reaches it."""
-CHOICES = {"axis_order": ("auto", "xy", "yx")}
+CHOICES = {"axis_order": ("auto", "xy", "yx"), "section": las.SECTIONS}
 
 
 def check_options(reader: str, options: dict[str, Any]) -> None:
