@@ -6,6 +6,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
+import shapely
 
 from pipelines.contracts import Feed, Schemas
 from pipelines.errors import ContractError, MineralsError
@@ -309,3 +310,14 @@ def test_gravity_in_milligals_is_ten_times_as_many_micrometres_a_second_squared(
     done = made(schemas, "geophysical_reading", {"columns": columns}, g=["-12.5", "-125"], unit=["mGal", "um/s2"])
     assert values(done, "gravity_um_s2") == [pytest.approx(-125.0), -125.0]
     assert values(done, "magnetic_nt") == [None, None]
+
+
+def test_a_polygon_that_crosses_itself_is_repaired_beside_the_shape_as_received(schemas: Schemas) -> None:
+    square = shapely.to_wkb(shapely.box(10, 60, 11, 61))
+    tie = shapely.to_wkb(shapely.Polygon([(10, 60), (11, 61), (11, 60), (10, 61)]))
+    mapping = {"columns": {"number": "id"}, "position": {"geometry": "_wkb", "crs": "OGC:CRS84"}}
+    done = made(schemas, "tenement", mapping, _wkb=[square, tie])
+    assert broken(done) == {"tenement.position.shape_repaired": [1]}
+    assert shapely.is_valid(shapely.from_wkb(values(done, "geometry"))).tolist() == [True, True]
+    assert values(done, "geometry_received") == [None, tie]
+    assert values(done, "geometry_repair") == [None, "Self-intersection[10.5 60.5]"]

@@ -14,9 +14,13 @@ LARGEST_BYTES = 100_000
 EXPECTED = {
     "auscope_nvcl_boreholes": {"drillhole": (5, 4, 1), "drillhole_interval": (6, 5, 1)},
     "bgs_ags_boreholes": {"drillhole": (12, 12, 0), "drillhole_interval": (20, 20, 0)},
+    "blm_mining_claims": {"tenement": (5, 5, 0)},
+    "dmirs_tenements": {"tenement": (6, 6, 0)},
     "ga_critical_minerals": {"mineral_occurrence": (28, 28, 0)},
+    "gsi_fold_structures": {"structure_observation": (7, 7, 0)},
     "gsi_ngcm_stream_sediments": {"sample": (14, 14, 0), "assay": (56, 56, 0)},
     "gsi_ngdr_blocks": {"exploration_activity": (8, 8, 0)},
+    "gsnl_survey_footprints": {"geophysical_survey": (6, 6, 0)},
     "gsq_thalanga_drillholes": {
         "drillhole": (17, 15, 2),
         "drillhole_survey": (29, 26, 3),

@@ -152,8 +152,24 @@ def _place_shapes(draft: Draft, position: Position, operations: Operations) -> N
         draft.columns["source_x"], draft.columns["source_y"] = (pa.array(v, mask=np.isnan(v)) for v in (x, y))
         _set_points(draft, *_to_crs84(draft, operations, x, y))
         return
-    readable = pa.array(shapely.to_wkb(shapes), pa.binary())
-    _set_shapes(draft, readable, operations)
+    whole = _mended(draft, shapes, operations)
+    _set_shapes(draft, pa.array(shapely.to_wkb(whole), pa.binary()), operations)
+
+
+def _mended(draft: Draft, shapes: np.ndarray, operations: Operations) -> np.ndarray:
+    """Repair shapes that cross or touch themselves; where the contract has a place for them, the received ones stay."""
+    broken = ~shapely.is_valid(shapes) & ~shapely.is_missing(shapes)
+    reasons = pa.array(np.where(broken, shapely.is_valid_reason(shapes), None), pa.string())
+    hint = "the shape was repaired, which may move its border; give one whose rings neither cross nor touch themselves"
+    draft.find("position.shape_repaired", "warning", "geometry", pa.array(broken), reasons, hint)
+    mended = shapes.copy()
+    mended[broken] = shapely.make_valid(shapes[broken], method="structure")
+    if "geometry_received" in draft.dataset.names():
+        received = pa.array(shapely.to_wkb(np.where(broken, shapes, None)), pa.binary())
+        code = draft.columns["source_crs"].dictionary[0].as_py()
+        draft.columns["geometry_received"] = geodesy.transform_wkb(received, operations[code])
+        draft.columns["geometry_repair"] = pc.dictionary_encode(reasons)
+    return mended
 
 
 def _set_shapes(draft: Draft, wkb: pa.Array, operations: Operations) -> None:
