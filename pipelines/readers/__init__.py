@@ -13,7 +13,7 @@ from typing import Any
 import pyarrow as pa
 
 from pipelines.errors import ContractError
-from pipelines.readers import ags, delimited, gml, html_table, las, records, shapefile, xls, xlsx
+from pipelines.readers import ags, aseg_gdf2, delimited, gml, html_table, las, records, shapefile, xls, xlsx
 from pipelines.readers.limits import Limits
 from pipelines.readers.report import Report
 
@@ -21,6 +21,7 @@ Reader = Callable[[Path, dict[str, Any], Report], Iterator[pa.RecordBatch]]
 
 READERS: dict[str, Reader] = {
     "ags": ags.read,
+    "aseg_gdf2": aseg_gdf2.read,
     "delimited": delimited.read,
     "gml": gml.read,
     "html_table": html_table.read,
@@ -32,6 +33,7 @@ READERS: dict[str, Reader] = {
 }
 OPTIONS: dict[str, dict[str, tuple[type, ...]]] = {
     "ags": ags.OPTIONS,
+    "aseg_gdf2": aseg_gdf2.OPTIONS,
     "delimited": delimited.OPTIONS,
     "gml": gml.OPTIONS,
     "html_table": html_table.OPTIONS,
@@ -43,6 +45,7 @@ OPTIONS: dict[str, dict[str, tuple[type, ...]]] = {
 }
 SUFFIXES = {
     "ags": ".ags",
+    "aseg_gdf2": ".dat",
     "delimited": ".csv",
     "gml": ".gml",
     "html_table": ".html",
@@ -53,7 +56,7 @@ SUFFIXES = {
     "xlsx": ".xlsx",
 }
 """The name under which a reader is given its file; the partner's own name never reaches it."""
-CHOICES = {"axis_order": ("auto", "xy", "yx"), "section": las.SECTIONS}
+CHOICES = {"axis_order": ("auto", "xy", "yx"), "nested": records.NESTED, "section": las.SECTIONS}
 
 
 def check_options(reader: str, options: dict[str, Any]) -> None:
