@@ -14,7 +14,7 @@ from typing import Any
 import pyarrow as pa
 
 from pipelines.errors import ContractError
-from pipelines.readers import ags, delimited, geojson, gml, html_table, las, records, shapefile, xls, xlsx
+from pipelines.readers import ags, aseg_gdf2, delimited, geojson, gml, html_table, las, records, shapefile, xls, xlsx
 from pipelines.readers.limits import Limits
 from pipelines.readers.report import Report
 
@@ -22,6 +22,7 @@ Reader = Callable[[Path, dict[str, Any], Report], Iterator[pa.RecordBatch]]
 
 READERS: dict[str, Reader] = {
     "ags": ags.read,
+    "aseg_gdf2": aseg_gdf2.read,
     "delimited": delimited.read,
     "geojson": geojson.read,
     "geojsonseq": geojson.read_lines,
@@ -35,6 +36,7 @@ READERS: dict[str, Reader] = {
 }
 OPTIONS: dict[str, dict[str, tuple[type, ...]]] = {
     "ags": ags.OPTIONS,
+    "aseg_gdf2": aseg_gdf2.OPTIONS,
     "delimited": delimited.OPTIONS,
     "geojson": geojson.OPTIONS,
     "geojsonseq": geojson.OPTIONS,
@@ -48,6 +50,7 @@ OPTIONS: dict[str, dict[str, tuple[type, ...]]] = {
 }
 SUFFIXES = {
     "ags": ".ags",
+    "aseg_gdf2": ".dat",
     "delimited": ".csv",
     "geojson": ".geojson",
     "geojsonseq": ".geojsonl",
@@ -60,7 +63,7 @@ SUFFIXES = {
     "xlsx": ".xlsx",
 }
 """The name under which a reader is given its file; the partner's own name never reaches it."""
-CHOICES = {"axis_order": ("auto", "xy", "yx"), "section": las.SECTIONS}
+CHOICES = {"axis_order": ("auto", "xy", "yx"), "nested": records.NESTED, "section": las.SECTIONS}
 
 
 def check_options(reader: str, options: dict[str, Any]) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from pipelines.readers import Limits
 from tests.partners import opened, rows_of, rules_of
 
 
@@ -27,6 +28,81 @@ def test_the_list_may_lie_deeper(tmp_path: Path) -> None:
     assert opened(text, "json", tmp_path, records="answer.rows").rows == 1
     assert "['answer', 'count']" in opened(text, "json", tmp_path).issues[0]["found"]
     assert "no 'pages' of 'answer.pages'" in opened(text, "json", tmp_path, records="answer.pages").issues[0]["found"]
+
+
+def test_nested_objects_can_become_columns(tmp_path: Path) -> None:
+    text = '[{"a":{"b":{"c":1},"d":[{"e":2}]},"f":{}},{"a":null},{"a":{"b":3}}]'
+    outcome = opened(text, "json", tmp_path, nested="columns")
+    assert rows_of(outcome).to_pylist() == [
+        {"a.b.c": "1", "a.d": '[{"e":2}]', "f": "{}", "a": None, "a.b": None, "_row": 1},
+        {"a.b.c": None, "a.d": None, "f": None, "a": None, "a.b": None, "_row": 2},
+        {"a.b.c": None, "a.d": None, "f": None, "a": None, "a.b": "3", "_row": 3},
+    ]
+
+
+def test_the_items_of_a_list_can_become_rows_beside_their_record(tmp_path: Path) -> None:
+    text = '[{"n":"x","l":{"i":[{"g":1},{"g":2}]}},{"n":"y","l":{"i":[]}},{"n":"z"},{"n":"w","l":{"i":[7]}}]'
+    outcome = opened(text, "json", tmp_path, explode="l.i")
+    assert [
+        (row["n"], row["l.i.g"], row["l.i"], row["record_row"], row["item_row"], row["_row"])
+        for row in rows_of(outcome).to_pylist()
+    ] == [
+        ("x", "1", None, "1", "1", 1),
+        ("x", "2", None, "1", "2", 2),
+        ("y", None, None, "2", None, 3),
+        ("z", None, None, "3", None, 4),
+        ("w", None, "7", "4", "1", 5),
+    ]
+    assert rules_of(opened(text, "json", tmp_path, explode="l.j")) == [("read.records_missing", "error", None)]
+
+
+def test_lists_within_lists_are_exploded_together(tmp_path: Path) -> None:
+    text = '[{"m":[{"o":1,"c":["a","b"]},{"o":2,"c":["c"]},{"o":3}]}]'
+    rows = rows_of(opened(text, "json", tmp_path, explode="m.c")).to_pylist()
+    assert [(row["m.o"], row["m.c"], row["item_row"]) for row in rows] == [
+        ("1", "a", "1"),
+        ("1", "b", "2"),
+        ("2", "c", "3"),
+        ("3", None, "4"),
+    ]
+
+
+def test_two_values_of_one_way_reject_their_record_alone(tmp_path: Path) -> None:
+    outcome = opened('[{"a.b":1,"a":{"b":2}},{"a":{"b":3}}]', "json", tmp_path, nested="columns")
+    assert (rows_of(outcome)["a.b"].to_pylist(), rules_of(outcome)) == (["3"], [("read.name_twice", "error", 1)])
+
+
+def test_a_document_can_be_one_record(tmp_path: Path) -> None:
+    outcome = opened('{"id":"x","p":{"q":1}}', "json", tmp_path, records="$", nested="columns")
+    assert rows_of(outcome).to_pylist() == [{"id": "x", "p.q": "1", "_row": 1}]
+
+
+def test_a_document_beyond_the_cap_is_refused(tmp_path: Path) -> None:
+    outcome = opened('[{"a":1}]', "json", tmp_path, limits=Limits(whole_file_bytes=8))
+    assert (outcome.path, rules_of(outcome)) == (None, [("read.too_large", "error", None)])
+    deep = '[{"a":' + '{"b":' * 100 + "1" + "}" * 100 + "}]"
+    assert opened(deep, "json", tmp_path, nested="columns").columns == (".".join(["a", *"b" * 63]),)
+
+
+def test_the_rare_earth_deposits_explode_into_their_inventories(tmp_path: Path, shared: Path) -> None:
+    file = shared / "data/minmod/usc__jowitt_ree.min.json"
+    outcome = opened(file, "json", tmp_path, explode="mineral_inventory")
+    sites = json.loads(file.read_bytes())
+    items = sum(max(1, len(site.get("mineral_inventory", []))) for site in sites)
+    table = rows_of(outcome)
+    assert (len(sites), outcome.rows, outcome.rejected) == (267, items, 0)
+    assert len(set(table["record_row"].to_pylist())) == 267
+    assert table["mineral_inventory.commodity.observed_name"][0].as_py() == "La ppm"
+    assert table["mineral_inventory.ore.value"][0].as_py() == "4712.05"
+
+
+def test_the_borehole_views_come_as_columns(tmp_path: Path, shared: Path) -> None:
+    file = shared / "data/auscope-nvcl/full_wfs_xml.json"
+    outcome = opened(file, "json", tmp_path, records="features", nested="columns")
+    table = rows_of(outcome)
+    assert outcome.rows == 141
+    assert table["properties.name"][0].as_py() == "DD95RC128"
+    assert table["geometry.coordinates"][0].as_py() == "[137.79909,-16.73529]"
 
 
 @pytest.mark.parametrize(
