@@ -14,7 +14,7 @@ from typing import Any
 import pyarrow as pa
 
 from pipelines.errors import ContractError
-from pipelines.readers import ags, delimited, geojson, records, shapefile, xlsx
+from pipelines.readers import ags, delimited, filegdb, flatgeobuf, geojson, geopackage, records, shapefile, xlsx
 from pipelines.readers.limits import Limits
 from pipelines.readers.report import Report
 
@@ -23,8 +23,11 @@ Reader = Callable[[Path, dict[str, Any], Report], Iterator[pa.RecordBatch]]
 READERS: dict[str, Reader] = {
     "ags": ags.read,
     "delimited": delimited.read,
+    "filegdb": filegdb.read,
+    "flatgeobuf": flatgeobuf.read,
     "geojson": geojson.read,
     "geojsonseq": geojson.read_lines,
+    "geopackage": geopackage.read,
     "json": records.read,
     "shapefile": shapefile.read,
     "xlsx": xlsx.read,
@@ -32,8 +35,11 @@ READERS: dict[str, Reader] = {
 OPTIONS: dict[str, dict[str, tuple[type, ...]]] = {
     "ags": ags.OPTIONS,
     "delimited": delimited.OPTIONS,
+    "filegdb": filegdb.OPTIONS,
+    "flatgeobuf": flatgeobuf.OPTIONS,
     "geojson": geojson.OPTIONS,
     "geojsonseq": geojson.OPTIONS,
+    "geopackage": geopackage.OPTIONS,
     "json": records.OPTIONS,
     "shapefile": shapefile.OPTIONS,
     "xlsx": xlsx.OPTIONS,
@@ -41,8 +47,11 @@ OPTIONS: dict[str, dict[str, tuple[type, ...]]] = {
 SUFFIXES = {
     "ags": ".ags",
     "delimited": ".csv",
+    "filegdb": ".zip",
+    "flatgeobuf": ".fgb",
     "geojson": ".geojson",
     "geojsonseq": ".geojsonl",
+    "geopackage": ".gpkg",
     "json": ".json",
     "shapefile": ".shp",
     "xlsx": ".xlsx",
