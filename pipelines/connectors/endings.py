@@ -9,7 +9,7 @@ ZIP_END_BYTES = 22 + 65_535
 
 def ending(reader: str) -> Callable[[Path], str | None] | None:
     """Give the judge of a reader's files, or None where the format has no end of its own."""
-    judges = {"geojson": _json_end, "gml": _xml_end, "json": _json_end, "xlsx": _zip_end}
+    judges = {"filegdb": _zip_end, "geojson": _json_end, "gml": _xml_end, "json": _json_end, "xlsx": _zip_end}
     return judges.get(reader)
 
 

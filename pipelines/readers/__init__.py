@@ -14,7 +14,22 @@ from typing import Any
 import pyarrow as pa
 
 from pipelines.errors import ContractError
-from pipelines.readers import ags, aseg_gdf2, delimited, geojson, gml, html_table, las, records, shapefile, xls, xlsx
+from pipelines.readers import (
+    ags,
+    aseg_gdf2,
+    delimited,
+    filegdb,
+    flatgeobuf,
+    geojson,
+    geopackage,
+    gml,
+    html_table,
+    las,
+    records,
+    shapefile,
+    xls,
+    xlsx,
+)
 from pipelines.readers.limits import Limits
 from pipelines.readers.report import Report
 
@@ -24,10 +39,13 @@ READERS: dict[str, Reader] = {
     "ags": ags.read,
     "aseg_gdf2": aseg_gdf2.read,
     "delimited": delimited.read,
+    "filegdb": filegdb.read,
+    "flatgeobuf": flatgeobuf.read,
     "geojson": geojson.read,
     "geojsonseq": geojson.read_lines,
     "gml": gml.read,
     "html_table": html_table.read,
+    "geopackage": geopackage.read,
     "json": records.read,
     "las": las.read,
     "shapefile": shapefile.read,
@@ -38,10 +56,13 @@ OPTIONS: dict[str, dict[str, tuple[type, ...]]] = {
     "ags": ags.OPTIONS,
     "aseg_gdf2": aseg_gdf2.OPTIONS,
     "delimited": delimited.OPTIONS,
+    "filegdb": filegdb.OPTIONS,
+    "flatgeobuf": flatgeobuf.OPTIONS,
     "geojson": geojson.OPTIONS,
     "geojsonseq": geojson.OPTIONS,
     "gml": gml.OPTIONS,
     "html_table": html_table.OPTIONS,
+    "geopackage": geopackage.OPTIONS,
     "json": records.OPTIONS,
     "las": las.OPTIONS,
     "shapefile": shapefile.OPTIONS,
@@ -52,10 +73,13 @@ SUFFIXES = {
     "ags": ".ags",
     "aseg_gdf2": ".dat",
     "delimited": ".csv",
+    "filegdb": ".zip",
+    "flatgeobuf": ".fgb",
     "geojson": ".geojson",
     "geojsonseq": ".geojsonl",
     "gml": ".gml",
     "html_table": ".html",
+    "geopackage": ".gpkg",
     "json": ".json",
     "las": ".las",
     "shapefile": ".shp",

@@ -15,6 +15,9 @@ from pipelines.readers.tables import column_names, empty, raw_schema
 
 BATCH_ROWS = 16_384
 AGAIN = "ask for the file again"
+NONLINEAR = "Nonlinear geometry types"
+MEASURED = "Measured (M) geometry types are not supported"
+"""What is warned of another way of reading; here M comes along."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +32,7 @@ class Layer:
     fields : columns, in order.
     shaped : whether it has a geometry column.
     crs : authority code or WKT.
-    fid : name of the column of feature ids, or an empty text.
+    fid, geometry : names of the columns of feature ids and of shapes, or an empty text.
     """
 
     path: str
@@ -39,6 +42,7 @@ class Layer:
     shaped: bool
     crs: str | None
     fid: str
+    geometry: str
 
 
 @contextmanager
@@ -52,8 +56,12 @@ def refusing(report: Report, path: str, hint: str = AGAIN) -> Iterator[None]:
             warnings.simplefilter("always")
             yield
     except (*faults, ValueError) as error:
+        if NONLINEAR in str(error):
+            report.refuse("read.curves", _plain(str(error), path, report), "deliver arcs as lines of straight pieces")
         report.refuse("read.malformed", _plain(str(error), path, report), hint)
     for text in dict.fromkeys(_plain(str(each.message), path, report) for each in heard):
+        if text.startswith(MEASURED):
+            continue
         report.issue("read.driver_warning", text, "the file was read, with this warning")
 
 
@@ -98,7 +106,8 @@ def describe(path: str, name: str | None, **open_options: str) -> Layer:
     info = pyogrio.read_info(path, layer=name, force_feature_count=True, **open_options)
     fields = tuple(str(field) for field in info["fields"])
     shaped = info["geometry_type"] is not None
-    return Layer(path, name, int(info["features"]), fields, shaped, info["crs"], info["fid_column"] or "")
+    ids, shapes = info["fid_column"] or "", info["geometry_name"] or ""
+    return Layer(path, name, int(info["features"]), fields, shaped, info["crs"], ids, shapes)
 
 
 def batches(
@@ -108,6 +117,7 @@ def batches(
     number: Callable[[pa.Array, int], pa.Array] | None = None,
     prepare: Callable[[pa.Array], pa.Array] = columns.text,
     names: tuple[str, ...] | None = None,
+    no_crs: str = "the layer states none",
     **open_options: str,
 ) -> Iterator[pa.RecordBatch]:
     """Give a layer's features, the shapes as WKB in `_wkb` and the rest as text.
@@ -118,6 +128,7 @@ def batches(
     number : row numbers of a batch by its feature ids and the rows before it; places from 1 if not given.
     prepare : how a column becomes text.
     names : the columns' names, where GDAL does not know them rightly.
+    no_crs : what is told of a layer of shapes without a CRS.
     open_options : of the driver.
 
     Notes
@@ -126,6 +137,8 @@ def batches(
     rejected. Fewer features than the layer says it has are a refusal.
     """
     report.crs = layer.crs
+    if layer.shaped and layer.crs is None:
+        report.issue("read.crs_missing", no_crs, "ask which coordinate system it is, and declare it in the feed")
     given = list(names or layer.fields)
     fid = [layer.fid] if layer.fid and layer.fid.casefold() not in {each.casefold() for each in given} else []
     schema = raw_schema(column_names([*fid, *given], report), geometry=layer.shaped)

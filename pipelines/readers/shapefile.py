@@ -126,8 +126,6 @@ def _check_parts(parts: _Parts, report: Report) -> None:
     if missing:
         hint = "name all parts of the shapefile in the feed, or ask for those that were not delivered"
         report.refuse("read.parts_missing", f"no {' and no '.join(missing)}", hint)
-    if ".prj" not in parts.sizes:
-        report.issue("read.crs_missing", "no .prj", "ask which coordinate system it is, and declare it in the feed")
 
 
 def _check_sizes(parts: _Parts, report: Report) -> None:
@@ -154,6 +152,7 @@ def _records(parts: _Parts, options: dict[str, Any], report: Report) -> Iterator
         number=_record_numbers,
         prepare=partial(_text, encoding=encoding),
         names=tuple(show(decoded(name, encoding)) for name in raw_names),
+        no_crs="the .prj cannot be read" if ".prj" in parts.sizes else "no .prj",
         ENCODING="",
     )
     for batch in source:
