@@ -105,7 +105,18 @@ class Dataset(Model):
     primary_key: tuple[str, ...] = Option(("record_id",), alias="primaryKey")
     foreign_keys: tuple[ForeignKey, ...] = Option((), alias="foreignKeys")
     order: tuple[Order, ...] = ()
+    derived_from: tuple[str, ...] = ()
+    """Datasets that it is computed from at each release; no feed fills it."""
+    vocabularies: tuple[str, ...] = ()
+    """Vocabularies that it is computed from, read as tables of text."""
+    select: str | None = None
+    """One SQL SELECT that computes it; without one, the derivation of its name does."""
     fields: tuple[Field, ...]
+
+    @property
+    def derived(self) -> bool:
+        """Whether it is computed from other datasets or from vocabularies."""
+        return bool(self.derived_from or self.vocabularies)
 
     @property
     def geometry(self) -> bool:

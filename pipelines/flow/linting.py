@@ -5,8 +5,10 @@ from collections.abc import Iterator
 
 from pipelines import chemistry, geodesy, terms, units
 from pipelines.connectors import CONNECTORS
-from pipelines.contracts import Feed, Table, load_datasets
+from pipelines.contracts import Dataset, Feed, Table, load_datasets
 from pipelines.contracts.feeds import Column
+from pipelines.derive import DERIVATIONS
+from pipelines.derive.members import one_select
 from pipelines.errors import MineralsError
 from pipelines.harmonise.position import crs_codes
 from pipelines.read import reader_options
@@ -26,6 +28,7 @@ def lint_schemas(settings: Settings, feeds: list[Feed]) -> list[str]:
 
 def _dataset_problems(settings: Settings) -> Iterator[tuple[str, str]]:
     for dataset in load_datasets(settings.schemas).values():
+        yield from ((f"{dataset.name}.yml", problem) for problem in _making_problems(dataset, settings))
         names = dataset.names()
         for field in dataset.fields:
             if field.vocabulary and not (settings.schemas / "vocabularies" / f"{field.vocabulary}.csv").is_file():
@@ -41,6 +44,23 @@ def _dataset_problems(settings: Settings) -> Iterator[tuple[str, str]]:
             ):
                 if other is not None and other not in names:
                     yield f"{dataset.name}.yml", f"{field.name}: no column {other!r}"
+
+
+def _making_problems(dataset: Dataset, settings: Settings) -> Iterator[str]:
+    """Say why a dataset that is to be computed cannot be."""
+    for name in dataset.vocabularies:
+        if not (settings.schemas / "vocabularies" / f"{name}.csv").is_file():
+            yield f"vocabularies: no vocabulary {name!r}"
+    if dataset.select is None:
+        if dataset.derived and dataset.name not in DERIVATIONS:
+            yield f"no select, and no derivation of its name; known: {sorted(DERIVATIONS)}"
+        return
+    if not dataset.derived:
+        yield "select: say in derived_from or vocabularies what it is computed from"
+    try:
+        one_select(dataset)
+    except MineralsError as error:
+        yield str(error).removeprefix(f"{dataset.name}.yml: ")
 
 
 def _feed_problems(feed: Feed, settings: Settings) -> Iterator[str]:
