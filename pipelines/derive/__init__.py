@@ -14,12 +14,16 @@ from pipelines import masks, terms
 from pipelines.contracts import Dataset
 from pipelines.contracts.arrow import working_schema
 from pipelines.derive.members import Members, select
+from pipelines.derive.totals import resource_refusals, resource_totals
 from pipelines.errors import ContractError
 
 __all__ = ["DERIVATIONS", "Members", "derive"]
 
 Derivation = Callable[[Members], Iterator[pa.RecordBatch]]
-DERIVATIONS: Mapping[str, Derivation] = {}
+DERIVATIONS: Mapping[str, Derivation] = {
+    "resource_refusal": resource_refusals,
+    "resource_total": resource_totals,
+}
 """The functions that compute a dataset of their name, where one SELECT cannot."""
 
 log = logging.getLogger(__name__)
