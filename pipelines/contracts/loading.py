@@ -188,7 +188,10 @@ def _fingerprint(feed: Feed, datasets: dict[str, Dataset], folder: Path) -> str:
     """Digest of everything but data and code that decides what a delivery becomes."""
     used = {name: datasets[name].model_dump(mode="json") for name in sorted(feed.datasets)}
     words = {field.vocabulary for name in feed.datasets for field in datasets[name].fields if field.vocabulary}
-    lists = {name: _file_digest(folder / "vocabularies" / f"{name}.csv") for name in sorted(words | {"unit"})}
+    lists = {
+        name: _file_digest(folder / "vocabularies" / f"{name}.csv")
+        for name in sorted(words | {"estimate_crosswalk", "unit"})
+    }
     whole = {"feed": feed.model_dump(mode="json"), "datasets": used, "vocabularies": lists}
     return hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest()
 
