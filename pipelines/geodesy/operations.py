@@ -57,6 +57,9 @@ _SURE = 70
 _POINT = 1e-6
 """Degrees that an area of no width is taken to have."""
 
+_WHOLE = 1.0 - 1e-6
+"""Share from which an area counts as covered; sums of degrees are not exact."""
+
 
 @dataclass(frozen=True)
 class Operation:
@@ -146,7 +149,7 @@ def operation(source_crs: str, area: Box | None = None) -> Operation:
 
 def _british(crs: CRS, area: Box | None) -> list[Operation] | None:
     """Go by way of OSTN15 where its library is installed and the area lies in Great Britain."""
-    if grids.ostn15() is None or (area is not None and _overlap(_OSTN15_AREA, area) < 1.0 - 1e-9):
+    if grids.ostn15() is None or (area is not None and _overlap(_OSTN15_AREA, area) < _WHOLE):
         return None
     grid, etrs89 = CRS("EPSG:27700"), CRS("EPSG:4258")
     there = [] if crs == grid else [_step(crs, grid, area)]
@@ -280,7 +283,7 @@ def _step(have: CRS, want: CRS, area: Box | None) -> Operation:
 def _holds(known: object, have: CRS, area: Box | None) -> bool:
     box = _box(known)
     if area is not None:
-        return _overlap(box, area) >= 1.0 - 1e-9
+        return _overlap(box, area) >= _WHOLE
     own = have.area_of_use.bounds if have.area_of_use else box
     return _overlap(box, own) >= _COVERAGE
 
