@@ -11,6 +11,7 @@ from pipelines import chemistry, geodesy
 from pipelines.contracts import Position
 from pipelines.errors import RejectedError
 from pipelines.harmonise.columns import Draft, repeat, reworded, text_of, tidy
+from pipelines.harmonise.plausibility import find_implausible
 
 Operations = dict[str, geodesy.Operation]
 
@@ -20,15 +21,17 @@ def place(draft: Draft, position: Position, operations: Operations) -> None:
     crs = _source_crs(draft, position)
     draft.columns["source_crs"] = crs
     draft.columns["crs_basis"] = repeat(position.crs_basis, draft.rows)
+    points = None
     if position.x is not None:
-        _place_points(draft, position, operations)
+        points = _place_points(draft, position, operations)
     elif position.corners is not None:
         _place_corners(draft, position, operations)
     else:
-        _place_shapes(draft, position, operations)
+        points = _place_shapes(draft, position, operations)
     _fill_operation(draft, position, operations)
     _fill_height(draft, position)
     _find_outside(draft, position)
+    find_implausible(draft, position, operations, points)
 
 
 def crs_codes(position: Position) -> tuple[str, ...]:
@@ -47,7 +50,8 @@ def _source_crs(draft: Draft, position: Position) -> pa.Array:
     return codes
 
 
-def _place_points(draft: Draft, position: Position, operations: Operations) -> None:
+def _place_points(draft: Draft, position: Position, operations: Operations) -> tuple[np.ndarray, np.ndarray]:
+    """Place points, and give the coordinates that were transformed: the source's own, or corrected ones."""
     raw_x, raw_y = draft.raw(position.x or ""), draft.raw(position.y or "")
     x, bad_x = _numbers(raw_x, position.decimal)
     y, bad_y = _numbers(raw_y, position.decimal)
@@ -58,13 +62,45 @@ def _place_points(draft: Draft, position: Position, operations: Operations) -> N
     severity = "error" if position.required else "info"
     draft.find("position.missing", severity, "geometry", missing, pair, "give both coordinates")
     draft.find("position.unreadable", "error", "geometry", unreadable, pair, "coordinates must be plain numbers")
-    lon, lat = _to_crs84(draft, operations, x.to_numpy(zero_copy_only=False), y.to_numpy(zero_copy_only=False))
+    points = _corrected(draft, position, *(each.to_numpy(zero_copy_only=False) for each in (x, y)))
+    lon, lat = _to_crs84(draft, operations, *points)
     _set_points(draft, lon, lat)
     off_earth = pa.array(~np.isfinite(lon) | (np.abs(lat) > 90) | (np.abs(lon) > 180))
     given = pc.and_(pc.and_(pc.is_valid(x), pc.is_valid(y)), pc.is_valid(draft.columns["source_crs"]))
     lost = pc.and_(off_earth, given)
     hint = "the coordinates do not lie on the earth in the stated system: check axis order, zone and units"
     draft.find("position.not_transformable", "error", "geometry", lost, pair, hint)
+    return points
+
+
+CORRECTIONS: dict[str, Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]] = {
+    "swap_xy": lambda x, y: (y, x),
+    "negate_x": lambda x, y: (-x, y),
+    "negate_y": lambda x, y: (x, -y),
+}
+
+
+def _corrected(draft: Draft, position: Position, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Apply the corrections that the feed declares, in their order, and note them on their rows."""
+    applied = np.zeros(draft.rows, np.int64)
+    for index, correction in enumerate(position.corrections):
+        rows = np.ones(draft.rows, bool)
+        if correction.where is not None:
+            rows = pc.fill_null(draft.raw(f"_correct_{index}"), False).to_numpy(zero_copy_only=False)
+        new_x, new_y = CORRECTIONS[correction.do](x, y)
+        x, y = np.where(rows, new_x, x), np.where(rows, new_y, y)
+        applied |= rows.astype(np.int64) << index
+    if position.corrections:
+        sets, at = np.unique(applied, return_inverse=True)
+        notes = pa.array([_note(position, int(each)) for each in sets], pa.string())
+        draft.columns["position_note"] = pc.dictionary_encode(notes.take(pa.array(at.reshape(-1))))
+    return x, y
+
+
+def _note(position: Position, applied: int) -> str | None:
+    """Name the corrections whose bits are set."""
+    done = [f"{one.do}: {one.reason}" for index, one in enumerate(position.corrections) if applied >> index & 1]
+    return "; ".join(done) or None
 
 
 def _numbers(raw: pa.Array, decimal: str) -> tuple[pa.Array, pa.Array]:
@@ -138,7 +174,8 @@ def _compare_corners(draft: Draft, position: Position, wkb: pa.Array) -> None:
     )
 
 
-def _place_shapes(draft: Draft, position: Position, operations: Operations) -> None:
+def _place_shapes(draft: Draft, position: Position, operations: Operations) -> tuple[np.ndarray, np.ndarray] | None:
+    """Place a reader's shapes, and give the coordinates of points; None for lines and polygons."""
     raw = draft.raw(position.geometry or "")
     shapes = shapely.from_wkb(_objects(raw), on_invalid="ignore")
     missing = pc.is_null(raw)
@@ -151,9 +188,10 @@ def _place_shapes(draft: Draft, position: Position, operations: Operations) -> N
         x, y = shapely.get_x(shapes), shapely.get_y(shapes)
         draft.columns["source_x"], draft.columns["source_y"] = (pa.array(v, mask=np.isnan(v)) for v in (x, y))
         _set_points(draft, *_to_crs84(draft, operations, x, y))
-        return
+        return x, y
     whole = _mended(draft, shapes, operations)
     _set_shapes(draft, pa.array(shapely.to_wkb(whole), pa.binary()), operations)
+    return None
 
 
 def _mended(draft: Draft, shapes: np.ndarray, operations: Operations) -> np.ndarray:
@@ -194,6 +232,10 @@ def _fill_operation(draft: Draft, position: Position, operations: Operations) ->
     draft.columns["crs_operation"] = _per_code(crs, lambda code: operations[code].name, pa.string())
     accuracy = _per_code(crs, lambda code: operations[code].accuracy_m, pa.float64())
     draft.columns["crs_accuracy_m"] = accuracy
+    draft.columns["crs_grid_missing"] = _per_code(crs, lambda code: operations[code].grids_note, pa.string())
+    draft.columns["frame"] = _per_code(crs, lambda code: operations[code].frame, pa.string())
+    epochs = _per_code(crs, lambda code: operations[code].frame_epoch, pa.float64())
+    draft.columns["frame_epoch"] = epochs if position.epoch is None else pc.fill_null(epochs, position.epoch)
     if position.uncertainty_from is not None:
         own, _ = _numbers(draft.raw(position.uncertainty_from), position.decimal)
     else:
