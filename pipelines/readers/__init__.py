@@ -14,7 +14,18 @@ from typing import Any
 import pyarrow as pa
 
 from pipelines.errors import ContractError
-from pipelines.readers import ags, delimited, filegdb, flatgeobuf, geojson, geopackage, records, shapefile, xlsx
+from pipelines.readers import (
+    ags,
+    delimited,
+    filegdb,
+    flatgeobuf,
+    geojson,
+    geopackage,
+    geoparquet,
+    records,
+    shapefile,
+    xlsx,
+)
 from pipelines.readers.limits import Limits
 from pipelines.readers.report import Report
 
@@ -28,6 +39,7 @@ READERS: dict[str, Reader] = {
     "geojson": geojson.read,
     "geojsonseq": geojson.read_lines,
     "geopackage": geopackage.read,
+    "geoparquet": geoparquet.read,
     "json": records.read,
     "shapefile": shapefile.read,
     "xlsx": xlsx.read,
@@ -40,6 +52,7 @@ OPTIONS: dict[str, dict[str, tuple[type, ...]]] = {
     "geojson": geojson.OPTIONS,
     "geojsonseq": geojson.OPTIONS,
     "geopackage": geopackage.OPTIONS,
+    "geoparquet": geoparquet.OPTIONS,
     "json": records.OPTIONS,
     "shapefile": shapefile.OPTIONS,
     "xlsx": xlsx.OPTIONS,
@@ -52,6 +65,7 @@ SUFFIXES = {
     "geojson": ".geojson",
     "geojsonseq": ".geojsonl",
     "geopackage": ".gpkg",
+    "geoparquet": ".parquet",
     "json": ".json",
     "shapefile": ".shp",
     "xlsx": ".xlsx",
