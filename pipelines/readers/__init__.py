@@ -22,6 +22,7 @@ from pipelines.readers import (
     geojson,
     geopackage,
     geoparquet,
+    kml,
     records,
     shapefile,
     xlsx,
@@ -41,6 +42,7 @@ READERS: dict[str, Reader] = {
     "geopackage": geopackage.read,
     "geoparquet": geoparquet.read,
     "json": records.read,
+    "kml": kml.read,
     "shapefile": shapefile.read,
     "xlsx": xlsx.read,
 }
@@ -54,6 +56,7 @@ OPTIONS: dict[str, dict[str, tuple[type, ...]]] = {
     "geopackage": geopackage.OPTIONS,
     "geoparquet": geoparquet.OPTIONS,
     "json": records.OPTIONS,
+    "kml": kml.OPTIONS,
     "shapefile": shapefile.OPTIONS,
     "xlsx": xlsx.OPTIONS,
 }
@@ -67,6 +70,7 @@ SUFFIXES = {
     "geopackage": ".gpkg",
     "geoparquet": ".parquet",
     "json": ".json",
+    "kml": ".kml",
     "shapefile": ".shp",
     "xlsx": ".xlsx",
 }
