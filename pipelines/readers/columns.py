@@ -27,6 +27,11 @@ def text(column: pa.Array) -> pa.Array:
     return column.cast(pa.string())
 
 
+def plain(column: pa.Array) -> pa.Array:
+    """Give a column without its dictionary."""
+    return column.dictionary_decode() if pa.types.is_dictionary(column.type) else column
+
+
 def is_ascii(column: pa.Array) -> bool:
     """Tell whether a column of text is plain ASCII."""
     return bool(pc.all(pc.string_is_ascii(column), min_count=0).as_py())

@@ -10,6 +10,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -70,7 +71,8 @@ class _Outline:
         if isinstance(properties, dict):
             self.names.update(dict.fromkeys(properties))
         self.has_ids = self.has_ids or item.value.get("id") is not None
-        self.foreign.update(item.value.keys() - MEMBERS)
+        if item.value.get("type") == "Feature":
+            self.foreign.update(item.value.keys() - MEMBERS)
 
 
 def read(path: Path, options: dict[str, Any], report: Report) -> Iterator[pa.RecordBatch]:
@@ -108,6 +110,10 @@ def read_lines(path: Path, options: dict[str, Any], report: Report) -> Iterator[
     """
     sys.setrecursionlimit(strict_json.DEPTH)
     _check_kind(path, report)
+    first = next(_raw_lines(path, report), (1, b""))[1]
+    if not first.startswith(b"{"):
+        found = f"the first line is no object: {first[:80].decode('utf-8', 'backslashreplace')}"
+        report.refuse("read.not_geojson", found, "deliver one feature on each line")
     outline = _Outline()
     for item in _lines(path, report):
         outline.see(item)
@@ -123,16 +129,24 @@ def _check_kind(path: Path, report: Report) -> None:
 
 
 def _lines(path: Path, report: Report) -> Iterator[_Item]:
-    decoder, number = strict_json.decoder(), 0
+    decoder = strict_json.decoder()
+    for number, line in _raw_lines(path, report):
+        yield _line(number, line, decoder)
+
+
+def _raw_lines(path: Path, report: Report) -> Iterator[tuple[int, bytes]]:
+    """Give the lines that are not empty with their numbers."""
     with path.open("rb") as file:
-        while line := file.readline(FEATURE_CHARACTERS):
-            number += 1
+        for number in count(1):
+            line = file.readline(FEATURE_CHARACTERS)
             if len(line) >= FEATURE_CHARACTERS:
                 report.refuse("read.too_large", f"line {number} has {len(line)} bytes or more", "check its line ends")
+            if not line:
+                return
             line = line.removeprefix(codecs.BOM_UTF8) if number == 1 else line
             line = line.strip(b"\x1e \t\r\n")
             if line:
-                yield _line(number, line, decoder)
+                yield number, line
 
 
 def _line(number: int, line: bytes, decoder: json.JSONDecoder) -> _Item:
@@ -312,7 +326,7 @@ def _batches(items: Iterator[_Item], outline: _Outline, report: Report) -> Itera
         if rows:
             yield tally.sound(_batch(rows, schema, report), report)
     if outline.foreign:
-        found = ", ".join(f"{name!r} of {count} features" for name, count in outline.foreign.most_common(20))
+        found = ", ".join(f"{name!r} of {times} features" for name, times in outline.foreign.most_common(20))
         report.issue("read.foreign_members", found, "members beside `properties` are not read; ask what they are")
     tally.tell(report)
 

@@ -74,7 +74,7 @@ class Tally:
             return
         parts = [f"{count} {kind}" for kind, count in self.kinds.most_common()]
         parts += [f"{self.missing} without a shape"] if self.missing else []
-        parts += [f"{self.empty} of them empty"] if self.empty else []
+        parts += [f"{self.empty} empty"] if self.empty else []
         hint = "shapes come as they are, with Z and M; a row without one has none in `_wkb`"
         report.issue("read.shapes", ", ".join(parts), hint, severity="info")
 
