@@ -116,6 +116,8 @@ class _Walk:
             self.report.refuse("read.too_deep", f"more than {DEPTH} elements within each other", "deliver plain GML")
         if self.depth == 1:
             self._root(element)
+        if self.depth == 2 and self.began == 1 and self.feature is None and local(element) in MEMBERS:
+            self._is_collection_after_all()
         if self.began:
             self.elements += 1
             if self.elements > ELEMENTS:
@@ -133,6 +135,11 @@ class _Walk:
         if not speaks and not self.facts.root.endswith(COLLECTION) and self.facts.root not in FAULTS:
             hint = "deliver GML, or declare the reader of this format"
             self.report.refuse("read.not_gml", f"an XML document that begins with {self.facts.root}", hint)
+
+    def _is_collection_after_all(self) -> None:
+        """Take back that the document is one feature: collections go by many names, but all have members."""
+        self.began = self.elements = 0
+        self.facts.kinds.clear()
 
     def _outside(self, element: Element) -> None:
         name, parent = local(element), element.getparent()
