@@ -100,7 +100,7 @@ def _accepted_ids(share: Iterable[Run], dataset: str) -> pa.Array:
 
 
 def _ids_in(path: Path) -> pa.Array:
-    with pa.OSFile(str(path)) as source, pa.ipc.open_stream(source) as reader:
+    with pa.memory_map(str(path)) as source, pa.ipc.open_stream(source) as reader:
         parts = [batch.column("record_id") for batch in reader]
     return pa.concat_arrays([pa.array([], pa.string()), *parts])
 
