@@ -2,7 +2,15 @@
 
 from pipelines.contracts.datasets import Dataset, Field, Rule
 from pipelines.contracts.feeds import Column, DatasetMapping, Feed, Position, Table
-from pipelines.contracts.loading import Schemas, feed_files, load_datasets, load_feed, load_schemas
+from pipelines.contracts.loading import (
+    Schemas,
+    feed_files,
+    line_of,
+    load_datasets,
+    load_feed,
+    load_schemas,
+    nearest,
+)
 
 __all__ = [
     "Column",
@@ -15,7 +23,9 @@ __all__ = [
     "Schemas",
     "Table",
     "feed_files",
+    "line_of",
     "load_datasets",
     "load_feed",
     "load_schemas",
+    "nearest",
 ]
