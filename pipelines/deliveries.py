@@ -9,6 +9,8 @@ from pathlib import Path
 from pipelines.errors import RejectedError
 
 RECEIPT = "receipt.json"
+INDEX = ".pages.json"
+"""How the name of the main file ends that names, in order, the pages by which a service delivered a table."""
 
 
 @dataclass(frozen=True)

@@ -10,11 +10,11 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 from uuid import uuid4
 
-from pipelines.connectors import CONNECTORS, Fetched
+from pipelines.connectors import Fetched, fetch, request_of
 from pipelines.connectors.drop import locate
 from pipelines.contracts import Feed, Table
 from pipelines.deliveries import RECEIPT, Delivery, LandedFile, delivery_id, load_delivery
-from pipelines.errors import ContractError, RejectedError, SourceError
+from pipelines.errors import RejectedError, SourceError
 from pipelines.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -84,15 +84,12 @@ def _claims(feed: Feed, table: Table, drop: Path) -> set[str]:
 
 def _fetch(feed: Feed, incoming: Path, *, settings: Settings, previous: Delivery | None) -> tuple[LandedFile, ...]:
     known = _known(previous) if previous else ()
-    by_place: dict[tuple[str | None, ...], list[Fetched]] = {}
+    by_place: dict[tuple[Any, ...], list[Fetched]] = {}
     fetched: list[tuple[str, Fetched]] = []
     for name, table in feed.tables.items():
-        connector = CONNECTORS.get(table.connector)
-        if connector is None:
-            raise ContractError(f"{feed.id}: no connector {table.connector!r}; have {sorted(CONNECTORS)}")
-        place = (table.connector, table.path, table.url, *table.parts)
+        place = request_of(table)
         if place not in by_place:
-            by_place[place] = connector(table, incoming, feed=feed.id, settings=settings, previous=known)
+            by_place[place] = fetch(table, incoming, feed=feed.id, settings=settings, previous=known)
         fetched += [(name, file) for file in by_place[place]]
     _gather(incoming, [file for _name, file in fetched])
     names = _distinct_names([file for _name, file in fetched])
@@ -135,7 +132,8 @@ def _distinct_names(files: list[Fetched]) -> dict[str, str]:
 def _landed(table: str, file: Fetched, names: dict[str, str]) -> LandedFile:
     part_of = file.part_of
     if part_of is not None:
-        part_of = names.get((PurePosixPath(file.place).parent / part_of).as_posix(), part_of)
+        beside = file.place[: file.place.rfind("/") + 1]
+        part_of = names.get(f"{beside}{part_of}", part_of)
     return LandedFile(
         name=names[file.place],
         table=table,

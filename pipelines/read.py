@@ -4,6 +4,7 @@ The parent never parses a partner's bytes. The child may die, hang, or hand over
 about one file, and the line goes on.
 """
 
+import json
 import logging
 import shutil
 from collections.abc import Mapping
@@ -13,10 +14,12 @@ from typing import Any
 from uuid import uuid4
 
 from pipelines.connectors import OPTIONS as CONNECTOR_OPTIONS
+from pipelines.connectors import PAGED
 from pipelines.contracts import Table
-from pipelines.deliveries import Delivery, LandedFile
+from pipelines.deliveries import INDEX, Delivery, LandedFile
 from pipelines.errors import ContractError, RejectedError
 from pipelines.readers import SUFFIXES, Limits, check_options
+from pipelines.readers.pages import PageRows, join
 from pipelines.readers.sandbox import Outcome, isolation, open_file
 
 DEFAULT_LIMITS = Limits()
@@ -114,7 +117,7 @@ def read(
 
 def reader_options(table: Table) -> dict[str, Any]:
     """Give a table's options without those of its connector."""
-    others = CONNECTOR_OPTIONS.get(table.connector, frozenset())
+    others = CONNECTOR_OPTIONS.get(table.connector, {})
     return {name: value for name, value in table.options.items() if name not in others}
 
 
@@ -122,9 +125,25 @@ def _table(delivery: Delivery, name: str, table: Table, *, raw: Path, limits: Li
     file = delivery.of(name)
     if file is None:
         raise RejectedError(f"{delivery.feed}: delivery {delivery.id[:12]} has no file for table {name}")
-    outcome = _file(delivery, file, table, target=raw / f"{name}.arrow", limits=limits)
+    target = raw / f"{name}.arrow"
+    take = _pages if table.connector in PAGED and file.name.endswith(INDEX) else _file
+    outcome = take(delivery, file, table, target=target, limits=limits)
     log.info("%s: table %s has %d rows, %d rejected", delivery.feed, name, outcome.rows, outcome.rejected)
     return TableReport(table=name, **{each.name: getattr(outcome, each.name) for each in fields(outcome)})
+
+
+def _pages(delivery: Delivery, index: LandedFile, table: Table, *, target: Path, limits: Limits) -> Outcome:
+    """Have the pages of a service read one by one, in the order of their index, as one table."""
+    told = json.loads(delivery.path(index).read_text(encoding="utf-8"))
+    landed = {part.sha256: part for part in delivery.parts(index)}
+    pages = []
+    for number, page in enumerate(told["pages"]):
+        alone = target.with_name(f".{target.stem}-{number}.arrow")
+        outcome = _file(delivery, landed[page["sha256"]], table, target=alone, limits=limits)
+        pages.append(PageRows(page["name"], page["rows"], page["first_row"], outcome))
+        if outcome.path is None:
+            break
+    return join(index.name, pages, target)
 
 
 def _file(delivery: Delivery, file: LandedFile, table: Table, *, target: Path, limits: Limits) -> Outcome:

@@ -54,6 +54,11 @@ class Settings:
         return self.home / "work"
 
     @property
+    def fetching(self) -> Path:
+        """Pages of services whose fetch broke off, by feed; the next one goes on from them."""
+        return self.home / "fetching"
+
+    @property
     def releases(self) -> Path:
         """Root of the release store: releases, log and current.json."""
         return self.home

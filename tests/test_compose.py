@@ -57,6 +57,14 @@ def test_the_example_names_every_required_variable_and_gives_no_secret() -> None
     assert [name for name in REQUIRED if example[name]] == []
 
 
+def test_partners_secrets_reach_workers_alone(services: dict[str, Any]) -> None:
+    given = {name: service["env_file"] for name, service in services.items() if "env_file" in service}
+    assert given == {"worker": "${SECRETS_FILE:-deploy/no-secrets.env}"}
+    assert "SECRETS_FILE=\n" in (PROJECT / ".env.example").read_text()
+    lines = (PROJECT / "deploy" / "no-secrets.env").read_text().splitlines()
+    assert [line for line in lines if not line.startswith("#")] == []
+
+
 def test_every_long_running_service_has_a_health_check(services: dict[str, Any]) -> None:
     assert [name for name, service in services.items() if name not in ONE_SHOT and not service.get("healthcheck")] == []
 

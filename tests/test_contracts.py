@@ -76,6 +76,8 @@ def test_a_misspelt_dataset_is_told_with_the_nearest_dataset(tmp_path: Path) -> 
         ("{path: norland/sites.csv, reader", "{path: a, url: b, reader", "either path or url"),
         ('crs: "EPSG:4326"', 'crs: "EPSG:4326", crs_basis: assumed', "needs a crs_reason"),
         ("title: Three sites", "title: &t Three sites\nowner2: *t", "YAML aliases are not used"),
+        ("{path: norland/sites.csv, reader", "{reader", "either path or url"),
+        ("{path: norland/sites.csv, reader", "{path: a, credentials: s3cret, reader", "should match pattern"),
         ("title: Three sites", "title: [", "not readable as YAML"),
         ("title: Three sites", "title: !!python/object/apply:os.system [ls]", "not readable as YAML"),
     ],

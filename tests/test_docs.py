@@ -12,12 +12,14 @@ import click
 import duckdb
 import pytest
 import typer
+import yaml
 from typer.testing import CliRunner
 
 from pipelines import chemistry, errors, flow
 from pipelines.cli import app
-from pipelines.connectors import CONNECTORS
+from pipelines.connectors import CONNECTORS, problems
 from pipelines.connectors import OPTIONS as CONNECTOR_OPTIONS
+from pipelines.connectors.credentials import PREFIX
 from pipelines.contracts import Schemas, load_datasets, load_feed
 from pipelines.contracts import feeds as words
 from pipelines.contracts.model import Model
@@ -109,9 +111,10 @@ def test_every_command_is_in_the_readme() -> None:
 
 def test_every_setting_is_in_the_readme() -> None:
     read = set(re.findall(r'environ\.get\("(\w+)"\)', text(PROJECT / "pipelines" / "settings.py")))
-    assert set(table(README, "variable")) == read
+    secret = f"{PREFIX}<credentials>_<part>"
+    assert set(table(README, "variable")) == {*read, secret}
     named = {name for page in PAGES for name in re.findall(r"MINERALS_[A-Z_]+", text(page))}
-    assert named == read
+    assert named == {*read, PREFIX}
 
 
 def test_every_make_target_is_in_the_readme() -> None:
@@ -149,6 +152,15 @@ def test_every_connector_and_its_options_are_explained() -> None:
     assert set(told) == set(CONNECTORS)
     for name, row in told.items():
         assert set(re.findall(r"`(\w+)`", row)) == set(CONNECTOR_OPTIONS[name]), name
+
+
+def test_every_example_of_a_connector_is_a_table_that_it_can_fetch() -> None:
+    examples = [yaml.safe_load(block) for block in blocks(ENGINEER, "yaml")]
+    tables = [words.Table(**given) for example in examples if "feed" not in example for given in example.values()]
+    assert {example.connector for example in tables} == set(CONNECTORS) - {"drop", "http"}
+    for example in tables:
+        assert list(problems(example)) == []
+        assert set(example.options) <= set(CONNECTOR_OPTIONS[example.connector]), example.connector
 
 
 def test_every_encoding_of_detection_limits_is_explained() -> None:

@@ -104,16 +104,29 @@ async def resolve(
         If the name cannot be looked up.
     """
     scheme, host, port = check(url, hosts=hosts, allow_private=allow_private, error=error)
+    return Address(url, host, port, scheme, await look_up(host, port, shown=url, allow_private=allow_private))
+
+
+async def look_up(host: str, port: int, *, shown: str, allow_private: bool) -> str:
+    """Look a name up once and give its numeric address; `shown` is the URL that a message names, without secrets.
+
+    Raises
+    ------
+    RejectedError
+        If any address of the host is not a public one, unless private ones are allowed.
+    SourceError
+        If the name cannot be looked up.
+    """
     loop = asyncio.get_running_loop()
     try:
         answers = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as cause:
-        raise SourceError(f"{redact(url)}: host {host!r} cannot be looked up ({cause})") from cause
+        raise SourceError(f"{redact(shown)}: host {host!r} cannot be looked up ({cause})") from cause
     numerics = [str(answer[4][0]) for answer in answers]
     inside = [numeric for numeric in numerics if not is_public(numeric)]
     if inside and not allow_private:
-        raise RejectedError(f"{redact(url)}: {host!r} is {inside[0]}, which is not a public address")
-    return Address(url, host, port, scheme, numerics[0])
+        raise RejectedError(f"{redact(shown)}: {host!r} is {inside[0]}, which is not a public address")
+    return numerics[0]
 
 
 def is_public(numeric: str) -> bool:

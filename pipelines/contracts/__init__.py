@@ -6,9 +6,11 @@ from pipelines.contracts.loading import (
     Schemas,
     feed_files,
     in_order_of_making,
+    line_of,
     load_datasets,
     load_feed,
     load_schemas,
+    nearest,
 )
 
 __all__ = [
@@ -23,7 +25,9 @@ __all__ = [
     "Table",
     "feed_files",
     "in_order_of_making",
+    "line_of",
     "load_datasets",
     "load_feed",
     "load_schemas",
+    "nearest",
 ]

@@ -16,9 +16,11 @@ class Table(Model):
 
     connector: str = "drop"
     path: str | None = None
-    """Path under the drop root, for the connector `drop`."""
+    """Path under the drop root, or under the root that a server's url names."""
     url: str | None = None
-    """Address, for the connector `http`."""
+    """Address, for every connector but `drop`."""
+    credentials: str | None = Option(None, pattern="^[A-Z][A-Z0-9_]*$")
+    """Name of what the server is shown; the values are in MINERALS_SECRET_<name>_... of the environment."""
     parts: tuple[str, ...] = ()
     """Sibling files that belong to it, as the .dbf, .shx and .prj of a shapefile."""
     reader: str
@@ -28,8 +30,10 @@ class Table(Model):
 
     @model_validator(mode="after")
     def _has_a_place(self) -> "Table":
-        if (self.path is None) == (self.url is None):
-            raise ValueError("give either path or url")
+        if self.path is None and self.url is None:
+            raise ValueError("give either path or url, or both where the path is below the url")
+        if self.connector == "drop" and self.url is not None:
+            raise ValueError("give either path or url: the connector drop takes a path, the others an url")
         return self
 
     @property

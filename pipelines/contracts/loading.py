@@ -66,7 +66,7 @@ def in_order_of_making(datasets: Mapping[str, Dataset]) -> list[Dataset]:
         before[name] = dataset.derived_from
         for other in dataset.derived_from:
             if other not in datasets:
-                raise ContractError(f"{name}.yml: unknown dataset {other!r}{_nearest(other, datasets)}")
+                raise ContractError(f"{name}.yml: unknown dataset {other!r}{nearest(other, datasets)}")
     try:
         return [datasets[name] for name in TopologicalSorter(before).static_order()]
     except CycleError as error:
@@ -84,7 +84,9 @@ def load_feed(path: Path, datasets: dict[str, Dataset]) -> Feed:
     raw = read_yaml(path)
     feed = _parse(Feed, raw, path)
     if feed.feed != path.stem:
-        raise ContractError(f"{path.name}:{_line(path, ('feed',))}: feed is {feed.feed!r}; it must be the file's name")
+        raise ContractError(
+            f"{path.name}:{line_of(path, ('feed',))}: feed is {feed.feed!r}; it must be the file's name"
+        )
     _check_words(feed, datasets, path)
     fingerprint = _fingerprint(feed, datasets, path.parent.parent)
     return feed.model_copy(update={"fingerprint": fingerprint})
@@ -114,7 +116,7 @@ def _load_dataset(path: Path, groups: dict[str, Any]) -> Dataset:
     after: list[Any] = []
     for group in raw.get("shared", ()):
         if group not in groups:
-            raise ContractError(f"{path.name}: no column group {group!r}{_nearest(group, groups)}")
+            raise ContractError(f"{path.name}: no column group {group!r}{nearest(group, groups)}")
         (before if group == "identity" else after).extend(groups[group])
     raw = {**raw, "fields": before + list(raw.get("fields", ())) + after}
     dataset = _parse(Dataset, raw, path)
@@ -134,10 +136,10 @@ def _parse(model: type[M], raw: dict[str, Any], path: Path) -> M:
         place = tuple(first["loc"])
         words = first["msg"]
         if first["type"] == "extra_forbidden":
-            words = f"unknown key {place[-1]!r}{_nearest(str(place[-1]), _siblings(model, place))}"
+            words = f"unknown key {place[-1]!r}{nearest(str(place[-1]), _siblings(model, place))}"
         more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
         dotted = ".".join(str(part) for part in place)
-        raise ContractError(f"{path.name}:{_line(path, place)}: {dotted}: {words}{more}") from error
+        raise ContractError(f"{path.name}:{line_of(path, place)}: {dotted}: {words}{more}") from error
 
 
 def _siblings(model: type[Model], place: tuple[Any, ...]) -> list[str]:
@@ -167,7 +169,7 @@ def _check_words(feed: Feed, datasets: dict[str, Dataset], path: Path) -> None:
         if name not in datasets:
             raise ContractError(_wrong(path, ("datasets", name), "dataset", name, datasets))
         if datasets[name].derived:
-            line = _line(path, ("datasets", name))
+            line = line_of(path, ("datasets", name))
             raise ContractError(f"{path.name}:{line}: {name} is computed at each release; no feed fills it")
         columns = datasets[name].names()
         for column in mapping.columns:
@@ -176,26 +178,27 @@ def _check_words(feed: Feed, datasets: dict[str, Dataset], path: Path) -> None:
         if mapping.main is not None and mapping.main not in feed.tables:
             raise ContractError(_wrong(path, ("datasets", name, "main"), "table", mapping.main, feed.tables))
         if len(feed.tables) > 1 and mapping.main is None:
-            line = _line(path, ("datasets", name))
+            line = line_of(path, ("datasets", name))
             raise ContractError(
                 f"{path.name}:{line}: {name}: several tables, so say which is main: {list(feed.tables)}"
             )
         if mapping.position is not None and not datasets[name].geometry:
             raise ContractError(
-                f"{path.name}:{_line(path, ('datasets', name))}: {name} has no position in its contract"
+                f"{path.name}:{line_of(path, ('datasets', name))}: {name} has no position in its contract"
             )
 
 
 def _wrong(path: Path, place: tuple[Any, ...], kind: str, word: str, known: Any) -> str:
-    return f"{path.name}:{_line(path, place)}: unknown {kind} {word!r}{_nearest(word, known)}"
+    return f"{path.name}:{line_of(path, place)}: unknown {kind} {word!r}{nearest(word, known)}"
 
 
-def _nearest(word: str, known: Any) -> str:
+def nearest(word: str, known: Any) -> str:
+    """End a message about a wrong word with the nearest right one, or with all that there are."""
     found = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
     return f"; did you mean {found[0]!r}?" if found else f"; known: {', '.join(sorted(known)[:40])}"
 
 
-def _line(path: Path, place: tuple[Any, ...]) -> int:
+def line_of(path: Path, place: tuple[Any, ...]) -> int:
     """Find the line on which a key of the file stands, counted from 1."""
     node = yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
     line = 1

@@ -2,17 +2,20 @@
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 from pipelines import chemistry, geodesy, terms, units
-from pipelines.connectors import CONNECTORS
-from pipelines.contracts import Dataset, Feed, Table, load_datasets
+from pipelines.connectors import OPTIONS as CONNECTOR_OPTIONS
+from pipelines.connectors import problems
+from pipelines.contracts import Dataset, Feed, Table, line_of, load_datasets, nearest
 from pipelines.contracts.feeds import Column, Position
 from pipelines.derive import DERIVATIONS
 from pipelines.derive.members import one_select
 from pipelines.errors import MineralsError
 from pipelines.harmonise.position import crs_codes
 from pipelines.read import reader_options
-from pipelines.readers import check_options
+from pipelines.readers import OPTIONS as READER_OPTIONS
+from pipelines.readers import READERS, check_options
 from pipelines.settings import Settings
 
 CRON = re.compile(r"^(\S+\s+){4}\S+$|^@\w+$")
@@ -23,6 +26,7 @@ def lint_schemas(settings: Settings, feeds: list[Feed]) -> list[str]:
     errors = [f"{name}: {problem}" for name, problem in _dataset_problems(settings)]
     for feed in feeds:
         errors += [f"{feed.id}.yml: {problem}" for problem in _feed_problems(feed, settings)]
+        errors += _table_problems(feed, settings.schemas / "feeds" / f"{feed.id}.yml")
     return errors
 
 
@@ -69,8 +73,6 @@ def _feed_problems(feed: Feed, settings: Settings) -> Iterator[str]:
     licences = terms.load_vocabulary(settings.schemas / "vocabularies" / "licence.csv")
     if feed.rights.licence not in licences.codes:
         yield f"licence {feed.rights.licence!r} is not known: {terms.hint(licences, feed.rights.licence)}"
-    for name, table in feed.tables.items():
-        yield from (f"table {name}: {problem}" for problem in _table_problems(table))
     datasets = load_datasets(settings.schemas)
     for name, mapping in feed.datasets.items():
         for column, how in mapping.columns.items():
@@ -99,13 +101,29 @@ def _position_problems(position: Position, settings: Settings) -> Iterator[str]:
         yield f"elevation_kind {kind!r} is not that of {datum}, which is {datums.more(datum, 'kind')}"
 
 
-def _table_problems(table: Table) -> Iterator[str]:
-    if table.connector not in CONNECTORS:
-        yield f"no connector {table.connector!r}; known: {', '.join(sorted(CONNECTORS))}"
+def _table_problems(feed: Feed, path: Path) -> list[str]:
+    """List what is wrong with how a feed's tables are fetched and opened, each with the line where it stands."""
+    return [
+        f"{path.name}:{line_of(path, ('tables', name, *place))}: table {name}: {problem}"
+        for name, table in feed.tables.items()
+        for place, problem in (*problems(table), *_reader_problems(table))
+    ]
+
+
+def _reader_problems(table: Table) -> Iterator[tuple[tuple[str, ...], str]]:
+    if table.reader not in READERS:
+        yield ("reader",), f"no reader {table.reader!r}{nearest(table.reader, READERS)}"
+        return
+    known = {**READER_OPTIONS[table.reader], **CONNECTOR_OPTIONS.get(table.connector, {})}
+    unknown = [option for option in table.options if option not in known]
+    for option in unknown:
+        words = f"neither the connector {table.connector} nor the reader {table.reader} has an option {option!r}"
+        yield ("options", option), f"{words}{nearest(option, known)}"
+    options = {option: value for option, value in reader_options(table).items() if option not in unknown}
     try:
-        check_options(table.reader, reader_options(table))
+        check_options(table.reader, options)
     except MineralsError as error:
-        yield str(error)
+        yield ("options",), str(error)
 
 
 def _column_problems(column: Column, vocabulary: str | None, settings: Settings) -> Iterator[str]:

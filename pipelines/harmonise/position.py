@@ -203,9 +203,10 @@ def _mended(draft: Draft, shapes: np.ndarray, operations: Operations) -> np.ndar
     mended = shapes.copy()
     mended[broken] = shapely.make_valid(shapes[broken], method="structure")
     if "geometry_received" in draft.dataset.names():
-        received = pa.array(shapely.to_wkb(np.where(broken, shapes, None)), pa.binary())
+        received = shapes.copy()
+        received[~broken] = None
         code = draft.columns["source_crs"].dictionary[0].as_py()
-        draft.columns["geometry_received"] = geodesy.transform_wkb(received, operations[code])
+        draft.columns["geometry_received"] = geodesy.transform_wkb(pa.array(shapely.to_wkb(received), pa.binary()), operations[code])
         draft.columns["geometry_repair"] = pc.dictionary_encode(reasons)
     return mended
 

@@ -10,8 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.connectors import addresses
-from pipelines.connectors.http import fetch
+from pipelines.connectors import addresses, fetch
 from pipelines.contracts import Table
 from pipelines.errors import ContractError, RejectedError, SourceError
 from pipelines.land import land
