@@ -74,6 +74,17 @@ class Order(Model):
     hint: str = ""
 
 
+class TableRule(Model):
+    """A rule that one row cannot break by itself, as an SQL condition over the dataset's `table_view`."""
+
+    rule: str
+    column: str
+    """The column whose value is shown, and which a row must have to be judged."""
+    where: str
+    severity: Literal["error", "warning", "info"] = "warning"
+    hint: str
+
+
 @dataclass(frozen=True)
 class Rule:
     """One row rule derived from a contract: the same rule for the masks and for Great Expectations."""
@@ -100,6 +111,9 @@ class Dataset(Model):
     primary_key: tuple[str, ...] = Option(("record_id",), alias="primaryKey")
     foreign_keys: tuple[ForeignKey, ...] = Option((), alias="foreignKeys")
     order: tuple[Order, ...] = ()
+    table_view: str = "SELECT * FROM rows"
+    """One SELECT over `rows`, the datasets that it refers to and its vocabularies; it gives each of `rows` once."""
+    table_rules: tuple[TableRule, ...] = ()
     fields: tuple[Field, ...]
 
     @property
@@ -123,8 +137,8 @@ class Dataset(Model):
         return next((field for field in self.fields if getattr(field, relation) == column), None)
 
     def rules(self) -> tuple[Rule, ...]:
-        """Derive the rules of one row, and of the table's keys, from the contract."""
-        return tuple(self._column_rules()) + tuple(self._order_rules()) + tuple(self._key_rules())
+        """Derive the rules of one row, of the table's keys, and of rows together, from the contract."""
+        return (*self._column_rules(), *self._order_rules(), *self._key_rules(), *self._table_rules())
 
     def _column_rules(self) -> Iterator[Rule]:
         for field in self.fields:
@@ -163,6 +177,18 @@ class Dataset(Model):
                 severity="error",
                 value=key.reference.resource,
                 hint=f"the {key.reference.resource} it belongs to is missing or was quarantined itself",
+            )
+
+    def _table_rules(self) -> Iterator[Rule]:
+        for given in self.table_rules:
+            yield Rule(
+                id=f"{self.name}.{given.column}.{given.rule}",
+                dataset=self.name,
+                column=given.column,
+                kind="table",
+                severity=given.severity,
+                value=given.where,
+                hint=given.hint,
             )
 
 

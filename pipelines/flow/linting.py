@@ -3,9 +3,9 @@
 import re
 from collections.abc import Iterator
 
-from pipelines import chemistry, geodesy, terms, units
+from pipelines import chemistry, geodesy, tablewise, terms, units
 from pipelines.connectors import CONNECTORS
-from pipelines.contracts import Feed, Table, load_datasets
+from pipelines.contracts import Dataset, Feed, Table, load_datasets
 from pipelines.contracts.feeds import Column
 from pipelines.errors import MineralsError
 from pipelines.harmonise.position import crs_codes
@@ -25,8 +25,10 @@ def lint_schemas(settings: Settings, feeds: list[Feed]) -> list[str]:
 
 
 def _dataset_problems(settings: Settings) -> Iterator[tuple[str, str]]:
-    for dataset in load_datasets(settings.schemas).values():
+    datasets = load_datasets(settings.schemas)
+    for dataset in datasets.values():
         names = dataset.names()
+        yield from ((f"{dataset.name}.yml", problem) for problem in _table_rule_problems(dataset, datasets, settings))
         for field in dataset.fields:
             if field.vocabulary and not (settings.schemas / "vocabularies" / f"{field.vocabulary}.csv").is_file():
                 yield f"{dataset.name}.yml", f"{field.name}: no vocabulary {field.vocabulary!r}"
@@ -40,6 +42,14 @@ def _dataset_problems(settings: Settings) -> Iterator[tuple[str, str]]:
             ):
                 if other is not None and other not in names:
                     yield f"{dataset.name}.yml", f"{field.name}: no column {other!r}"
+
+
+def _table_rule_problems(dataset: Dataset, datasets: dict[str, Dataset], settings: Settings) -> Iterator[str]:
+    folder = settings.schemas / "vocabularies"
+    words = {field.vocabulary for field in dataset.fields if field.vocabulary}
+    files = {word: folder / f"{word}.csv" for word in words}
+    lists = {word: terms.load_vocabulary(path) for word, path in files.items() if path.is_file()}
+    return tablewise.problems(dataset, datasets, lists)
 
 
 def _feed_problems(feed: Feed, settings: Settings) -> Iterator[str]:
