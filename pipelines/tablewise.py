@@ -1,7 +1,7 @@
 """Judges the rows of a dataset together, by the conditions of its contract that one row cannot break by itself."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -74,7 +74,7 @@ def judge_together(path: Path, dataset: Dataset, rules: tuple[Rule, ...], *, bes
     with _connect(scratch) as connection:
         try:
             _register(connection, sql, beside)
-            connection.register("received", _reader(path, dataset, _columns(dataset, f"{sql} {' '.join(shown)}")))
+            connection.register("received", rows_of([path], dataset, _columns(dataset, f"{sql} {' '.join(shown)}")))
             connection.execute(
                 "CREATE TEMP TABLE rows AS SELECT * FROM received "  # noqa: S608 - a name of ours
                 f"QUALIFY row_number() OVER (PARTITION BY record_id ORDER BY {PLACE}) = 1"
@@ -154,7 +154,7 @@ def _register(connection: duckdb.DuckDBPyConnection, sql: str | None, around: Be
             continue
         columns = dataset.names() if sql is None else _columns(dataset, sql)
         if path.is_file():
-            connection.register("_other", _reader(path, dataset, columns))
+            connection.register("_other", rows_of([path], dataset, columns))
             connection.execute(f'CREATE TEMP TABLE "{name}" AS SELECT * EXCLUDE ({PLACE}) FROM _other')  # noqa: S608 - a dataset's name
         else:
             connection.register(name, _schema(dataset, columns).empty_table())
@@ -193,20 +193,21 @@ def _plain_type(kind: pa.DataType) -> pa.DataType:
     return kind.value_type if pa.types.is_dictionary(kind) else kind
 
 
-def _reader(path: Path, dataset: Dataset, columns: tuple[str, ...]) -> pa.RecordBatchReader:
-    """Stream some columns of a file of rows, with texts plain and each row's place beside them."""
+def rows_of(paths: Sequence[Path], dataset: Dataset, columns: tuple[str, ...]) -> pa.RecordBatchReader:
+    """Stream some columns of files of rows, with texts plain and each row's place among all beside them."""
     schema = _schema(dataset, columns)
-    return pa.RecordBatchReader.from_batches(schema, _numbered(path, schema))
+    return pa.RecordBatchReader.from_batches(schema, _numbered(paths, schema))
 
 
-def _numbered(path: Path, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+def _numbered(paths: Sequence[Path], schema: pa.Schema) -> Iterator[pa.RecordBatch]:
     start = 0
-    with pa.OSFile(str(path)) as source, pa.ipc.open_stream(source) as stream:
-        for batch in stream:
-            places = pa.array(np.arange(start, start + batch.num_rows))
-            plain = [batch.column(field.name).cast(field.type) for field in schema if field.name != PLACE]
-            yield pa.RecordBatch.from_arrays([places, *plain], schema=schema)
-            start += batch.num_rows
+    for path in paths:
+        with pa.OSFile(str(path)) as source, pa.ipc.open_stream(source) as stream:
+            for batch in stream:
+                places = pa.array(np.arange(start, start + batch.num_rows))
+                plain = [batch.column(field.name).cast(field.type) for field in schema if field.name != PLACE]
+                yield pa.RecordBatch.from_arrays([places, *plain], schema=schema)
+                start += batch.num_rows
 
 
 def _look(connection: duckdb.DuckDBPyConnection, dataset: Dataset) -> None:
