@@ -72,9 +72,10 @@ def native_expectations(dataset: Dataset, vocabularies: Vocabularies) -> tuple[E
         kind = dataset.field(rule.column).type
         if rule.severity != "error" or rule.kind not in NATIVE or kind == "geometry":
             continue
-        if kind == "list" and rule.kind not in LISTS:
+        lists = kind in ("list", "numbers")
+        if lists and rule.kind not in LISTS:
             continue
-        name, options = (LISTS if kind == "list" else NATIVE)[rule.kind](rule, vocabularies)
+        name, options = (LISTS if lists else NATIVE)[rule.kind](rule, vocabularies)
         column = {} if "column_A" in options else {"column": rule.column}
         planned.append(Expectation(rule=rule.id, column=rule.column, kind=name, options={**column, **options}))
     return tuple(planned)

@@ -154,10 +154,20 @@ def as_text(values: pa.Array) -> pa.StringArray:
     """Write values of any type as text: lists joined by a semicolon, bytes as null."""
     kind = values.type
     if pa.types.is_list(kind) or pa.types.is_large_list(kind):
-        return pc.binary_join(values.cast(pa.list_(pa.string())), "; ")
+        return _joined(values.cast(pa.list_(pa.string())))
     if pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
         return pa.nulls(len(values), pa.string())
     return values.cast(pa.string())
+
+
+def _joined(lists: pa.ListArray) -> pa.StringArray:
+    """Join the elements of each list by a semicolon; an absent element leaves its place empty."""
+    flat = pc.list_flatten(lists)
+    if flat.null_count:
+        ends = np.cumsum(pc.fill_null(pc.list_value_length(lists), 0).to_numpy())
+        offsets = pa.array(np.concatenate([[0], ends]), pa.int32())
+        lists = pa.ListArray.from_arrays(offsets, flat.fill_null(""), mask=pc.is_null(lists))
+    return pc.binary_join(lists, "; ")
 
 
 def _found_text(found: pa.Array | None, where: pa.Array) -> pa.StringArray:

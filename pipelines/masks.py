@@ -17,7 +17,7 @@ TABLE_RULES = frozenset({"unique", "foreign_key", "table"})
 def broken_rows(batch: pa.RecordBatch, rule: Rule, vocabularies: Vocabularies) -> pa.BooleanArray | None:
     """Mark the rows of a batch that break a rule; None where no row does.
 
-    A null breaks ``required`` and no other rule. A list breaks a rule on codes when one of its elements does.
+    A null breaks ``required`` and no other rule. A list breaks one on codes or numbers when an element does.
 
     Raises
     ------
@@ -60,12 +60,16 @@ def _exceeds(first: pa.Array, second: pa.Array) -> pa.BooleanArray:
     return pc.fill_null(pc.greater(first, second), False)
 
 
-def _below(values: pa.Array, rule: Rule, _: Vocabularies) -> pa.BooleanArray:
+def _below(values: pa.Array, rule: Rule, vocabularies: Vocabularies) -> pa.BooleanArray:
+    if pa.types.is_list(values.type):
+        return _in_some_element(values, _below(pc.list_flatten(values), rule, vocabularies))
     # Inverted, so that a value that is not a number is broken and not passed.
     return pc.invert(pc.greater_equal(values, _bound(values, rule)))
 
 
-def _above(values: pa.Array, rule: Rule, _: Vocabularies) -> pa.BooleanArray:
+def _above(values: pa.Array, rule: Rule, vocabularies: Vocabularies) -> pa.BooleanArray:
+    if pa.types.is_list(values.type):
+        return _in_some_element(values, _above(pc.list_flatten(values), rule, vocabularies))
     return pc.invert(pc.less_equal(values, _bound(values, rule)))
 
 
@@ -109,10 +113,14 @@ def _outside_vocabulary(values: pa.Array, rule: Rule, vocabularies: Vocabularies
 def _outside(values: pa.Array, codes: pa.Array) -> pa.BooleanArray:
     if not pa.types.is_list(values.type):
         return orphans(values, codes)
-    strange = orphans(pc.list_flatten(values), codes)
-    rows = np.zeros(len(values), dtype=bool)
-    if strange.true_count:
-        rows[pc.list_parent_indices(values).filter(strange).to_numpy()] = True
+    return _in_some_element(values, orphans(pc.list_flatten(values), codes))
+
+
+def _in_some_element(lists: pa.ListArray, broken: pa.BooleanArray) -> pa.BooleanArray:
+    """Mark the lists of which some element is marked."""
+    rows = np.zeros(len(lists), dtype=bool)
+    if broken.true_count:
+        rows[pc.list_parent_indices(lists).filter(broken.fill_null(False)).to_numpy()] = True
     return pa.array(rows)
 
 

@@ -86,6 +86,10 @@ class Vocabulary:
         """Give the codes one step up: usually one, sometimes two."""
         return self._term(code).broader
 
+    def source(self, code: str) -> str:
+        """Give where a code's row comes from."""
+        return self._term(code).source
+
     def more(self, code: str, column: str) -> str:
         """Give the text of a column that only this vocabulary has."""
         return self._term(code).more[column]

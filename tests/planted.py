@@ -75,7 +75,8 @@ def _sound(field: Field, codes: dict[str, frozenset[str]]) -> Any:
     if field.name == "delivery":
         return "0" * 64
     number = _sound_number(field)
-    values = {"number": number, "integer": math.ceil(number), "boolean": True, "date": DAY, "list": ["a:2", "b:3"]}
+    values: dict[str, Any] = {"number": number, "integer": math.ceil(number), "boolean": True, "date": DAY}
+    values |= {"list": ["a:2", "b:3"], "numbers": [number, None]}
     return values.get(field.type, b"\x01" if field.type == "geometry" else "as received")
 
 

@@ -241,3 +241,71 @@ def test_joined_rows_name_every_row_that_they_were_made_from(schemas: Schemas, t
     how = plan(feed, contract, "d" * 64, files, vocabularies_of(contract, schemas))
     (shaped,) = shape(tables, how.mapping, "sites", tmp_path / "scratch", feed.id)
     assert values(harmonise(shaped, how), "source_also")[0] == ["names.csv:2", "names.csv:3"]
+
+
+READING = {"survey_id": {"const": "norland:surveys:1"}, "channel": {"const": "Con"}}
+
+
+@pytest.mark.parametrize(
+    ("text", "numbers"),
+    [
+        ("[1.5, 2, -3e2]", [1.5, 2.0, -300.0]),
+        ("[1.5, -9999999.99, null]", [1.5, None, None]),
+        ("[]", []),
+        (" ", None),
+        (None, None),
+    ],
+)
+def test_an_array_becomes_a_list_of_numbers_in_its_order(
+    schemas: Schemas, text: str | None, numbers: list[float | None] | None
+) -> None:
+    columns = {**READING, "values": {"from": "con", "nulls": ["-9999999.99"]}}
+    done = made(schemas, "geophysical_reading", {"columns": columns}, con=["[7]", text])
+    assert values(done, "values") == [[7.0], numbers]
+    assert values(done, "values_text") == ["[7]", text]
+    assert broken(done) == {}
+
+
+def test_an_array_with_an_element_that_is_no_number_is_found(schemas: Schemas) -> None:
+    columns = {**READING, "values": "con"}
+    done = made(schemas, "geophysical_reading", {"columns": columns}, con=["[1, 2]", "[1, x]", "1, 2", "[[1], 2]"])
+    assert values(done, "values") == [[1.0, 2.0], [1.0, None], None, None]
+    assert broken(done) == {"geophysical_reading.values.unreadable": [1, 2, 3]}
+
+
+def test_an_array_may_be_split_as_the_feed_says(schemas: Schemas) -> None:
+    columns = {**READING, "values": {"from": "con", "split": "[|]", "decimal": ","}}
+    done = made(schemas, "geophysical_reading", {"columns": columns}, con=["1,5|2|", "8"])
+    assert values(done, "values") == [[1.5, 2.0, None], [8.0]]
+
+
+def test_a_category_tells_its_classes_and_how_surely_unless_the_feed_does(schemas: Schemas) -> None:
+    columns = {"estimate_id": "id", "category": "class", "quantity": {"from": "t", "unit": "t"}}
+    given = {"class": ["Indicated", "222", "334"], "t": ["5", "6", "7"]}
+    done = made(schemas, "estimate_quantity", {"columns": columns}, **given)
+    assert values(done, "crirsco") == ["indicated-resource", None, "exploration-target"]
+    assert values(done, "unfc_g") == ["G2", None, None]
+    assert values(done, "match_strength") == ["close", "none", "competent-person"]
+    own = made(schemas, "estimate_quantity", {"columns": {**columns, "unfc_g": {"const": "G1"}}}, **given)
+    assert values(own, "unfc_g") == ["G1", "G1", "G1"]
+
+
+def test_defence_material_is_restricted_whatever_the_feed_says(schemas: Schemas) -> None:
+    columns = {"kind": {"const": "magnet"}, "is_defence": {"from": "defence", "codes": {"Y": "true", "N": "false"}}}
+    done = made(schemas, "secondary_resource", {"columns": columns}, defence=["Y", "N", None])
+    assert values(done, "tier") == ["restricted", "open", "open"]
+
+
+def test_a_brine_has_a_concentration_and_a_rock_a_mass_fraction(schemas: Schemas) -> None:
+    columns = {"commodity": {"const": "lithium"}, "grade": {"from": "li", "unit_from": "unit"}}
+    done = made(schemas, "estimate_grade", {"columns": columns}, li=["1835", "0.62", "1.2"], unit=["mg/L", "%", "g/L"])
+    assert values(done, "concentration_mg_l") == [1835.0, None, 1200.0]
+    assert values(done, "grade_ppm") == [None, pytest.approx(6200.0), None]
+
+
+def test_gravity_in_milligals_is_ten_times_as_many_micrometres_a_second_squared(schemas: Schemas) -> None:
+    """1 Gal is 1 cm/s2 (BIPM, The International System of Units, 8th edition, table 9)."""
+    columns = {**READING, "value": {"from": "g", "unit_from": "unit"}}
+    done = made(schemas, "geophysical_reading", {"columns": columns}, g=["-12.5", "-125"], unit=["mGal", "um/s2"])
+    assert values(done, "gravity_um_s2") == [pytest.approx(-125.0), -125.0]
+    assert values(done, "magnetic_nt") == [None, None]

@@ -30,6 +30,8 @@ def rule(kind: str, value: object = None, column: str = "a", other: str | None =
         (rule("minimum", 0.0), [0.0, -0.1, None, float("nan")], [1, 3]),
         (rule("maximum", 5.0), pa.array([5, 6, None]), [1]),
         (rule("maximum", 5.5), pa.array([5, 6, None]), [1]),
+        (rule("minimum", 0.0), [[0.0, 1.0], [1.0, -0.1], None, [None, 2.0], []], [1]),
+        (rule("maximum", 5.0), pa.array([[5.0], [5.5, 1.0]]), [1]),
         (rule("pattern", "^[a-z]+$"), ["abc", "aBc", None, "abc\n"], [1, 3]),
         (rule("enum", ("x", "y")), ["x", "z", None], [1]),
         (rule("vocabulary", "colour"), ["red", "Red", None], [1]),

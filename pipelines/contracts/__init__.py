@@ -2,7 +2,14 @@
 
 from pipelines.contracts.datasets import Dataset, Field, Rule
 from pipelines.contracts.feeds import Column, DatasetMapping, Feed, Position, Table
-from pipelines.contracts.loading import Schemas, feed_files, load_datasets, load_feed, load_schemas
+from pipelines.contracts.loading import (
+    Schemas,
+    feed_files,
+    in_order_of_making,
+    load_datasets,
+    load_feed,
+    load_schemas,
+)
 
 __all__ = [
     "Column",
@@ -15,6 +22,7 @@ __all__ = [
     "Schemas",
     "Table",
     "feed_files",
+    "in_order_of_making",
     "load_datasets",
     "load_feed",
     "load_schemas",

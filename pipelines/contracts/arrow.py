@@ -11,6 +11,7 @@ TYPES = {
     "boolean": pa.bool_(),
     "date": pa.date32(),
     "list": pa.list_(pa.string()),
+    "numbers": pa.list_(pa.float64()),
     "geometry": pa.binary(),
 }
 

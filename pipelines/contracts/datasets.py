@@ -28,7 +28,7 @@ class Field(Model):
     """One column of a dataset."""
 
     name: str
-    type: Literal["string", "number", "integer", "boolean", "date", "list", "geometry"]
+    type: Literal["string", "number", "integer", "boolean", "date", "list", "numbers", "geometry"]
     description: str
     unit: str | None = None
     vocabulary: str | None = None
@@ -48,6 +48,11 @@ class Field(Model):
     """This column is another one's value in this column's unit."""
     element_of: str | None = None
     """This column is about the element in another column's compound: its symbol, or its share of the value."""
+    class_of: str | None = None
+    """This column is what another column's estimate category corresponds to, or how surely."""
+    class_as: Literal["crirsco", "unfc_e", "unfc_f", "unfc_g", "strength"] | None = None
+    restricts: bool = False
+    """A record of which this boolean is true is restricted, whatever its feed says."""
     hint: str | None = None
 
 
@@ -114,7 +119,18 @@ class Dataset(Model):
     table_view: str = "SELECT * FROM rows"
     """One SELECT over `rows`, the datasets that it refers to and its vocabularies; it gives each of `rows` once."""
     table_rules: tuple[TableRule, ...] = ()
+    derived_from: tuple[str, ...] = ()
+    """Datasets that it is computed from at each release; no feed fills it."""
+    vocabularies: tuple[str, ...] = ()
+    """Vocabularies that it is computed from, read as tables of text."""
+    select: str | None = None
+    """One SQL SELECT that computes it; without one, the derivation of its name does."""
     fields: tuple[Field, ...]
+
+    @property
+    def derived(self) -> bool:
+        """Whether it is computed from other datasets or from vocabularies."""
+        return bool(self.derived_from or self.vocabularies)
 
     @property
     def geometry(self) -> bool:

@@ -3,7 +3,9 @@
 import difflib
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -46,7 +48,29 @@ def load_datasets(folder: Path) -> dict[str, Dataset]:
         raise ContractError(f"{folder}: no schemas here (columns.yml is missing); see MINERALS_SCHEMAS")
     groups = read_yaml(folder / "columns.yml")
     loaded = [_load_dataset(path, groups) for path in sorted((folder / "datasets").glob("*.yml"))]
-    return {dataset.name: dataset for dataset in loaded}
+    datasets = {dataset.name: dataset for dataset in loaded}
+    in_order_of_making(datasets)
+    return datasets
+
+
+def in_order_of_making(datasets: Mapping[str, Dataset]) -> list[Dataset]:
+    """Order datasets by name, and those that are computed after those that they are computed from.
+
+    Raises
+    ------
+    ContractError
+        If one is computed from a dataset that does not exist, or from itself by way of others.
+    """
+    before: dict[str, tuple[str, ...]] = {}
+    for name, dataset in sorted(datasets.items()):
+        before[name] = dataset.derived_from
+        for other in dataset.derived_from:
+            if other not in datasets:
+                raise ContractError(f"{name}.yml: unknown dataset {other!r}{_nearest(other, datasets)}")
+    try:
+        return [datasets[name] for name in TopologicalSorter(before).static_order()]
+    except CycleError as error:
+        raise ContractError(f"datasets are computed from each other: {' <- '.join(error.args[1])}") from error
 
 
 def load_feed(path: Path, datasets: dict[str, Dataset]) -> Feed:
@@ -142,6 +166,9 @@ def _check_words(feed: Feed, datasets: dict[str, Dataset], path: Path) -> None:
     for name, mapping in feed.datasets.items():
         if name not in datasets:
             raise ContractError(_wrong(path, ("datasets", name), "dataset", name, datasets))
+        if datasets[name].derived:
+            line = _line(path, ("datasets", name))
+            raise ContractError(f"{path.name}:{line}: {name} is computed at each release; no feed fills it")
         columns = datasets[name].names()
         for column in mapping.columns:
             if column not in columns:
@@ -188,7 +215,10 @@ def _fingerprint(feed: Feed, datasets: dict[str, Dataset], folder: Path) -> str:
     """Digest of everything but data and code that decides what a delivery becomes."""
     used = {name: datasets[name].model_dump(mode="json") for name in sorted(feed.datasets)}
     words = {field.vocabulary for name in feed.datasets for field in datasets[name].fields if field.vocabulary}
-    lists = {name: _file_digest(folder / "vocabularies" / f"{name}.csv") for name in sorted(words | {"unit"})}
+    lists = {
+        name: _file_digest(folder / "vocabularies" / f"{name}.csv")
+        for name in sorted(words | {"estimate_crosswalk", "unit"})
+    }
     whole = {"feed": feed.model_dump(mode="json"), "datasets": used, "vocabularies": lists}
     return hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest()
 

@@ -7,6 +7,8 @@ from pipelines import chemistry, geodesy, tablewise, terms, units
 from pipelines.connectors import CONNECTORS
 from pipelines.contracts import Dataset, Feed, Table, load_datasets
 from pipelines.contracts.feeds import Column
+from pipelines.derive import DERIVATIONS
+from pipelines.derive.members import one_select
 from pipelines.errors import MineralsError
 from pipelines.harmonise.position import crs_codes
 from pipelines.read import reader_options
@@ -27,6 +29,7 @@ def lint_schemas(settings: Settings, feeds: list[Feed]) -> list[str]:
 def _dataset_problems(settings: Settings) -> Iterator[tuple[str, str]]:
     datasets = load_datasets(settings.schemas)
     for dataset in datasets.values():
+        yield from ((f"{dataset.name}.yml", problem) for problem in _making_problems(dataset, settings))
         names = dataset.names()
         yield from ((f"{dataset.name}.yml", problem) for problem in _table_rule_problems(dataset, datasets, settings))
         for field in dataset.fields:
@@ -39,6 +42,7 @@ def _dataset_problems(settings: Settings) -> Iterator[tuple[str, str]]:
                 field.limit_of,
                 field.converted_from,
                 field.element_of,
+                field.class_of,
             ):
                 if other is not None and other not in names:
                     yield f"{dataset.name}.yml", f"{field.name}: no column {other!r}"
@@ -50,6 +54,23 @@ def _table_rule_problems(dataset: Dataset, datasets: dict[str, Dataset], setting
     files = {word: folder / f"{word}.csv" for word in words}
     lists = {word: terms.load_vocabulary(path) for word, path in files.items() if path.is_file()}
     return tablewise.problems(dataset, datasets, lists)
+
+
+def _making_problems(dataset: Dataset, settings: Settings) -> Iterator[str]:
+    """Say why a dataset that is to be computed cannot be."""
+    for name in dataset.vocabularies:
+        if not (settings.schemas / "vocabularies" / f"{name}.csv").is_file():
+            yield f"vocabularies: no vocabulary {name!r}"
+    if dataset.select is None:
+        if dataset.derived and dataset.name not in DERIVATIONS:
+            yield f"no select, and no derivation of its name; known: {sorted(DERIVATIONS)}"
+        return
+    if not dataset.derived:
+        yield "select: say in derived_from or vocabularies what it is computed from"
+    try:
+        one_select(dataset)
+    except MineralsError as error:
+        yield str(error).removeprefix(f"{dataset.name}.yml: ")
 
 
 def _feed_problems(feed: Feed, settings: Settings) -> Iterator[str]:

@@ -7,12 +7,13 @@ from typing import Any
 
 from pipelines.catalogue import Catalogue
 from pipelines.catalogue.facts import Release, ReleaseLedger, Report, Run
-from pipelines.contracts import Feed, feed_files, load_datasets, load_feed
+from pipelines.contracts import Dataset, Feed, feed_files, load_datasets, load_feed
 from pipelines.contracts.feeds import Rights as FeedRights
+from pipelines.derive import Members, derive
 from pipelines.errors import ContractError, RejectedError
 from pipelines.flow.installation import catalogue_of
 from pipelines.flow.recording import read_record
-from pipelines.publish import Published, Rights, Share, publish
+from pipelines.publish import Derive, Published, Rights, Share, publish
 from pipelines.publish.shares import State
 from pipelines.settings import Settings
 from pipelines.store import LocalStore
@@ -37,7 +38,7 @@ def release(settings: Settings) -> dict[str, Any]:
     if not any(share.accepted for share in shares):
         raise RejectedError("nothing was accepted yet, so there is nothing to release; run a feed first")
     store = LocalStore(settings.releases)
-    done = publish(shares, load_datasets(settings.schemas), store, settings.work / "_release")
+    done = publish(shares, load_datasets(settings.schemas), store, settings.work / "_release", derive=_derive(settings))
     _record(catalogue, done)
     catalogue.mark_reported(done.number, [told.id for told in reports.values()])
     rows = sum(done.rows.values())
@@ -52,6 +53,15 @@ def release(settings: Settings) -> dict[str, Any]:
         "feeds": {share.feed: share.state for share in shares},
         "said": news if done.new else same,
     }
+
+
+def _derive(settings: Settings) -> Derive:
+    """Give what computes a dataset of a release."""
+
+    def compute(dataset: Dataset, files: Mapping[str, list[Path]], path: Path) -> None:
+        derive(dataset, Members(files, settings.schemas / "vocabularies", path.parent / "_scratch"), path)
+
+    return compute
 
 
 def loadable_feeds(settings: Settings) -> tuple[list[Feed], list[str]]:

@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipelines import chemistry, geodesy, terms
+from pipelines.classification import classify
 from pipelines.contracts import Column, Dataset, DatasetMapping, Feed
 from pipelines.contracts.arrow import working_schema
 from pipelines.errors import ContractError
@@ -96,6 +97,7 @@ def harmonise(shaped: pa.RecordBatch, how: Plan) -> Harmonised:
     if how.mapping.position is not None:
         place(draft, how.mapping.position, how.operations)
     _fill_elements(draft)
+    _fill_classes(draft)
     key = how.mapping.key
     draft.columns["record_id"] = _record_ids(draft, key.authority, key.register_, key.columns)
     _fill_provenance(draft, how)
@@ -155,6 +157,16 @@ def _fill_elements(draft: Draft) -> None:
     draft.columns[share.name], draft.columns[symbol] = values, elements
 
 
+def _fill_classes(draft: Draft) -> None:
+    """Give what each estimate category corresponds to, where the feed does not say it itself."""
+    for field in draft.dataset.fields:
+        if field.class_of not in draft.columns or field.name in draft.columns:
+            continue
+        codes = _as_type(draft.columns[field.class_of or ""], pa.dictionary(pa.int32(), pa.string()))
+        known = [getattr(classify(code), field.class_as or "") for code in codes.dictionary.to_pylist()]
+        draft.columns[field.name] = pc.dictionary_encode(pa.array(known, pa.string()).take(codes.indices))
+
+
 def _fill_provenance(draft: Draft, how: Plan) -> None:
     rights = how.feed.rights
     said = {
@@ -168,10 +180,20 @@ def _fill_provenance(draft: Draft, how: Plan) -> None:
     }
     for name, text in said.items():
         draft.columns.setdefault(name, repeat(text, draft.rows))
+    _restrict(draft)
     if draft.shaped.schema.get_field_index(TABLE) >= 0:
         draft.columns["source_file"] = table_files(draft.shaped, how.files)
     draft.columns["source_row"] = pc.cast(draft.raw("_row"), pa.int64())
     draft.columns["source_also"] = _other_rows(draft, how)
+
+
+def _restrict(draft: Draft) -> None:
+    """Make the records restricted that their own content restricts, whatever the feed says."""
+    for field in draft.dataset.fields:
+        if field.restricts and field.name in draft.columns:
+            strict = pc.fill_null(draft.columns[field.name], False)
+            tiers = pc.cast(draft.columns["tier"], pa.string())
+            draft.columns["tier"] = pc.dictionary_encode(pc.if_else(strict, "restricted", tiers))
 
 
 def _other_rows(draft: Draft, how: Plan) -> pa.Array:

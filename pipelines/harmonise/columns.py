@@ -3,14 +3,17 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipelines import chemistry, terms, units
 from pipelines.contracts import Column, Dataset, Field
 from pipelines.errors import ContractError
-from pipelines.findings import Finding
+from pipelines.findings import Finding, as_text
 
+LIST = r"^\[\s*(?P<inner>[^\[\]]*?)\s*\]$"
+"""A list without lists in it, as JSON writes it."""
 HINTED = 20
 """Distinct unknown terms of a batch that get hints of their own."""
 
@@ -62,6 +65,8 @@ def constant(value: object, target: Field, rows: int) -> pa.Array:
         return pa.array([[str(value)]] * rows, pa.list_(pa.string()))
     if target.type == "string":
         return repeat(str(value), rows)
+    if target.type == "numbers":
+        raise ContractError(f"{target.name}: a list of numbers cannot be one value for every row; give its column")
     kinds = {"number": pa.float64(), "integer": pa.int64(), "boolean": pa.bool_(), "date": pa.date32()}
     return pa.repeat(pa.scalar(value, kinds[target.type]), rows)
 
@@ -75,7 +80,7 @@ def repeat(text: str | None, rows: int) -> pa.Array:
 def text_of(values: pa.Array) -> pa.Array:
     """Give any column as text; texts in a dictionary stay there."""
     if pa.types.is_list(values.type):
-        return pc.binary_join(pc.cast(values, pa.list_(pa.string())), "; ")
+        return as_text(values)
     if isinstance(values, pa.DictionaryArray) and pa.types.is_string(values.type.value_type):
         return values
     return values if pa.types.is_string(values.type) else pc.cast(values, pa.string())
@@ -191,6 +196,30 @@ def _fill_number(draft: Draft, target: Field, column: Column, values: pa.Array) 
     _find_unreadable(draft, target, unreadable, values, "a number")
 
 
+def _fill_numbers(draft: Draft, target: Field, column: Column, values: pa.Array) -> None:
+    """Fill a list of numbers from its text; an element that says that there is no value is null."""
+    texts = tidy(values) if pa.types.is_string(values.type) else text_of(values)
+    lists = _element_texts(pc.cast(texts, pa.string()), column.split)
+    elements = _without_nulls(tidy(lists.values), (*column.nulls, "null"))
+    numbers, unreadable = chemistry.read_numbers(elements, column.decimal)
+    draft.columns[target.name] = pa.ListArray.from_arrays(lists.offsets, numbers, mask=pc.is_null(lists))
+    strange = np.zeros(draft.rows, dtype=bool)
+    strange[pc.list_parent_indices(lists).to_numpy()[pc.fill_null(unreadable, False).to_numpy(False)]] = True
+    lost = pc.and_(pc.is_null(lists), pc.is_valid(texts))
+    wanted = "numbers between square brackets" if column.split is None else f"numbers between {column.split!r}"
+    _find_unreadable(draft, target, pc.or_(lost, pa.array(strange)), values, wanted)
+
+
+def _element_texts(texts: pa.Array, split: str | None) -> pa.ListArray:
+    """Cut the texts of lists into the texts of their elements; what is no list is null, an empty list is empty."""
+    if split is not None:
+        return pc.split_pattern_regex(texts, split)
+    inner = pc.struct_field(pc.extract_regex(texts, LIST), "inner")
+    lists = pc.split_pattern(inner, ",")
+    empty = pc.fill_null(pc.equal(inner, ""), False)
+    return pc.if_else(empty, pa.scalar([], lists.type), lists)
+
+
 def _fill_integer(draft: Draft, target: Field, column: Column, values: pa.Array) -> None:
     _fill_number(draft, target, column, values)
     numbers = draft.columns[target.name]
@@ -285,6 +314,7 @@ MAKERS: dict[str, Callable[[Draft, Field, Column, pa.Array], None]] = {
     "term": _fill_term,
     "list": _fill_list,
     "number": _fill_number,
+    "numbers": _fill_numbers,
     "integer": _fill_integer,
     "boolean": _fill_boolean,
     "date": _fill_date,

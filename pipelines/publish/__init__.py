@@ -3,7 +3,7 @@
 import hashlib
 import logging
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,7 +11,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from pipelines.contracts import Dataset
+from pipelines.contracts import Dataset, in_order_of_making
 from pipelines.errors import ContractError, RejectedError
 from pipelines.publish.geopackage import write_twin
 from pipelines.publish.geoparquet import Written, write
@@ -31,11 +31,12 @@ from pipelines.publish.releases import (
     verify_release,
 )
 from pipelines.publish.shares import LedgerRow, Options, Published, Rights, Share
-from pipelines.publish.statements import Standing, standing
+from pipelines.publish.statements import Standing, made, standing
 from pipelines.publish.verification import verify_landed
 from pipelines.store import LocalStore, canonical
 
 __all__ = [
+    "Derive",
     "LedgerRow",
     "Options",
     "Published",
@@ -50,6 +51,7 @@ __all__ = [
 ]
 
 DEFAULTS = Options()
+Derive = Callable[[Dataset, Mapping[str, list[Path]], Path], None]
 
 log = logging.getLogger(__name__)
 
@@ -60,6 +62,7 @@ def publish(
     store: LocalStore,
     staging: Path,
     options: Options = DEFAULTS,
+    derive: Derive | None = None,
 ) -> Published:
     """Publish what the feeds state as the next release, unless that is what already stands.
 
@@ -72,6 +75,8 @@ def publish(
     datasets : every dataset that the release is to have, with rows or without; written in the order of their names.
     staging : folder for what is being made, which needs the room of the uncompressed rows; its ``release`` and ``work``
         folders belong to one publisher at a time and are removed.
+    derive : computes a dataset from the files of those that it is computed from, into an Arrow IPC stream; without it
+        a release has no computed datasets.
 
     Raises
     ------
@@ -83,7 +88,8 @@ def publish(
     """
     _check(shares, datasets)
     with _workspace(staging) as (release, work):
-        draft, written = _draft(shares, datasets, release, work, options)
+        made_too = {name: one for name, one in datasets.items() if derive is not None or not one.derived}
+        draft, written = _draft(shares, made_too, release, work, options, derive)
         standing_release = current(store)
         if standing_release is not None and standing_release["content_hash"] == draft.content_hash():
             rebuild_current(store)
@@ -122,19 +128,36 @@ def _workspace(staging: Path) -> Iterator[tuple[Path, Path]]:
 
 
 def _draft(
-    shares: Sequence[Share], datasets: Mapping[str, Dataset], release: Path, work: Path, options: Options
+    shares: Sequence[Share],
+    datasets: Mapping[str, Dataset],
+    release: Path,
+    work: Path,
+    options: Options,
+    derive: Derive | None,
 ) -> tuple[Draft, dict[str, Written]]:
     """Write every dataset, and count what became of the accepted rows."""
     entries: list[DatasetEntry] = []
     ledger: list[LedgerRow] = []
     written: dict[str, Written] = {}
-    for name, dataset in sorted(datasets.items()):
-        stands = standing(dataset, shares, work)
+    for dataset in in_order_of_making(datasets):
+        name = dataset.name
+        stands = _derived(dataset, written, release, work, derive) if derive and dataset.derived else None
+        stands = stands or standing(dataset, shares, work)
         written[name] = done = write(dataset, _rows(stands, work, options), release, options)
         files = tuple(file_entry(release, part.path, part.rows) for part in done.parts)
         entries.append(DatasetEntry(dataset, files, done.extent.as_list(), done.rows_by_origin))
         ledger.extend(_ledger(stands, shares, done))
+    entries.sort(key=lambda entry: entry.dataset.name)
+    ledger.sort(key=lambda row: row.dataset)
     return Draft(options, tuple(shares), tuple(entries), tuple(ledger)), written
+
+
+def _derived(dataset: Dataset, written: Mapping[str, Written], release: Path, work: Path, derive: Derive) -> Standing:
+    """Compute a dataset from the files of those that it is computed from."""
+    files = {name: [release / part.path for part in written[name].parts] for name in dataset.derived_from}
+    path = work / f"{dataset.name}.made.arrow"
+    derive(dataset, files, path)
+    return made(dataset, path)
 
 
 def _rows(stands: Standing, work: Path, options: Options) -> Iterator[pa.Table]:

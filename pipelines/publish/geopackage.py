@@ -11,18 +11,17 @@ from contextlib import closing
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pipelines.contracts import Dataset, Field
 from pipelines.contracts.arrow import arrow_schema
 from pipelines.errors import RejectedError
+from pipelines.findings import as_text
 from pipelines.publish.footprints import kind_name
 from pipelines.publish.geoparquet import SHAPE, Written
 
 BATCH_ROWS = 16_384
 CRS = "EPSG:4326"
-SEPARATOR = "; "
 UNCHANGING = "1970-01-01T00:00:00.000Z"
 """Stands where a GeoPackage tells when it was last changed; a release has no times."""
 VERSION = "1.3"
@@ -95,7 +94,7 @@ def _batches(files: Sequence[Path], schema: pa.Schema) -> Iterator[pa.RecordBatc
     for file in files:
         for batch in pq.ParquetFile(file).iter_batches(BATCH_ROWS, columns=schema.names):
             columns = [
-                pc.binary_join(column, SEPARATOR) if pa.types.is_list(column.type) else column
+                as_text(column) if pa.types.is_list(column.type) else column
                 for column in (batch.column(name) for name in schema.names)
             ]
             yield pa.RecordBatch.from_arrays(columns, schema=schema)

@@ -201,7 +201,9 @@ def _settled(column: pa.ChunkedArray) -> pa.DictionaryArray:
 
 
 def _origins(settled: pa.Table) -> Iterator[tuple[tuple[str, str], int]]:
-    """Count rows by feed and licence."""
+    """Count rows by feed and licence; a computed row has many of both, and counts under its members."""
+    if not {"feed", "licence"} <= set(settled.schema.names):
+        return
     counts = settled.select(["feed", "licence"]).group_by(["feed", "licence"]).aggregate([([], "count_all")])
     for row in counts.to_pylist():
         yield (row["feed"], row["licence"]), row["count_all"]

@@ -69,6 +69,7 @@ class DatasetEntry:
             "title": self.dataset.title,
             "grain": self.dataset.grain,
             "version": self.dataset.version,
+            **({"derived_from": list(self.dataset.derived_from)} if self.dataset.derived else {}),
             "rows": self.rows,
             "extent": self.extent,
             "files": [file.as_json() for file in self.files],

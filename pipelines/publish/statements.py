@@ -98,6 +98,11 @@ def standing(dataset: Dataset, shares: Sequence[Share], work: Path) -> Standing:
     return Standing(dataset, statements, _superseded(dataset, statements, hashes, suspects, work))
 
 
+def made(dataset: Dataset, path: Path) -> Standing:
+    """Give the rows of a dataset that was computed: all of them stand."""
+    return Standing(dataset, (Statement("derived", path),), (np.zeros(0, np.int64),))
+
+
 def repeated(hashes: np.ndarray) -> np.ndarray:
     """Give the hashes that occur more than once, sorted.
 

@@ -55,7 +55,8 @@ def _dataset_problems(store: LocalStore, folder: str, entry: DatasetEntry, told:
                 for batch in _decoded(dataset, path):
                     rows += batch.num_rows
                     hashes.append(hash_ids(connection, batch.column(KEY)))
-                    for count in batch.column("feed").value_counts().to_pylist():
+                    feeds = [] if dataset.derived else batch.column("feed").value_counts().to_pylist()
+                    for count in feeds:
                         found[count["values"]] = found.get(count["values"], 0) + count["counts"]
             except (OSError, pa.ArrowInvalid) as error:
                 yield f"{file.path}: cannot be decoded: {error}"

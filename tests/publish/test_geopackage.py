@@ -82,3 +82,13 @@ def test_the_same_rows_give_the_same_bytes_at_any_time(dataset: Dataset, tmp_pat
     first = twin(dataset, tmp_path / "first", rows).read_bytes()
     time.sleep(1.1)
     assert twin(dataset, tmp_path / "second", rows).read_bytes() == first
+
+
+def test_an_array_and_a_second_shape_stand_beside_the_position(schemas: Schemas, tmp_path: Path) -> None:
+    readings, tenements = schemas.datasets["geophysical_reading"], schemas.datasets["tenement"]
+    path = twin(readings, tmp_path, rows_of(readings, ids(1), values=[[1.5, None, 3.0]]))
+    assert asked(path, 'SELECT "values" FROM geophysical_reading') == [("1.5; ; 3",)]
+    bowtie = shapely.to_wkb(shapely.Polygon([(0, 0), (2, 2), (2, 0), (0, 2)]))
+    path = twin(tenements, tmp_path, rows_of(tenements, ids(1), [shapely.box(0, 0, 2, 1)], geometry_received=bowtie))
+    assert asked(path, "SELECT geometry_received FROM tenement") == [(bowtie,)]
+    assert pyogrio.read_dataframe(path).geometry.geom_type.tolist() == ["Polygon"]
