@@ -22,7 +22,7 @@ NEEDED: Mapping[str, tuple[str, ...]] = {
         "record_id", "sample_id", "analyte", "value_ppm", "qualifier", "detection_limit", "unit", "laboratory",
         "batch", "method", "method_text", "repeat_number", "source_file", "source_row",
     ),
-    "certified_value": ("standard", "analyte", "method", "value_ppm", "standard_deviation", "unit"),
+    "certified_value": ("record_id", "standard", "analyte", "method", "value_ppm", "standard_deviation", "unit"),
 }  # fmt: skip
 """Columns of each dataset that the judgement looks at."""
 
@@ -57,7 +57,7 @@ def control_results(samples: pa.Table, assays: pa.Table, certified: pa.Table, ro
             connection.execute(f"CREATE TEMP TABLE {name} AS SELECT {columns} FROM _received")  # noqa: S608 - names of ours
         connection.register("role", _roles(roles))
         used = connection.sql("SELECT DISTINCT unit FROM assay UNION SELECT DISTINCT unit FROM certified_value")
-        connection.register("unit_factor", _factors(code for (code,) in used.fetchall() if code))
+        connection.register("unit_factor", factors(code for (code,) in used.fetchall() if code))
         connection.execute(_RESULTS)
         for verdicts in (_STANDARDS, _BLANKS, _DUPLICATES):
             connection.execute(verdicts)
@@ -100,7 +100,7 @@ def _roles(roles: Vocabulary) -> pa.Table:
     )
 
 
-def _factors(codes: Iterable[str]) -> pa.Table:
+def factors(codes: Iterable[str]) -> pa.Table:
     """Give each unit's factor to ppm; a unit that is no mass fraction has none."""
     known = {}
     for code in sorted(codes):
@@ -130,20 +130,20 @@ WITH named AS (
     SELECT *, regexp_replace(lower(standard), '[\\s_-]+', '', 'g') AS folded FROM result WHERE control = 'standard'
 ), certificate AS (
     SELECT regexp_replace(lower(c.standard), '[\\s_-]+', '', 'g') AS folded, c.analyte, c.method AS certified_for,
-        c.value_ppm AS certified_ppm, c.standard_deviation * f.factor AS deviation_ppm, true AS certified
+        c.record_id AS certificate_id, c.value_ppm AS certified_ppm, c.standard_deviation * f.factor AS deviation_ppm, true AS certified
     FROM certified_value c LEFT JOIN unit_factor f ON f.unit = c.unit
 ), held AS (
-    SELECT named.*, certified_for, certified, certified_ppm, deviation_ppm,
+    SELECT named.*, certified_for, certified, certificate_id, certified_ppm, deviation_ppm,
         (value_ppm - certified_ppm) / nullif(deviation_ppm, 0) AS apart,
         (limit_ppm - certified_ppm) / nullif(deviation_ppm, 0) AS bound_apart
     FROM named LEFT JOIN certificate ON certificate.folded = named.folded AND certificate.analyte = named.analyte
         AND (certified_for IS NULL OR certified_for = named.method)
-    QUALIFY row_number() OVER (PARTITION BY record_id ORDER BY certified_for NULLS LAST, certified_ppm) = 1
+    QUALIFY row_number() OVER (PARTITION BY record_id ORDER BY certified_for NULLS LAST, certificate_id) = 1
 ), row_of AS (
     SELECT *, lag(apart) OVER (PARTITION BY folded, analyte, by_method, laboratory ORDER BY source_file, source_row, record_id) AS apart_before
     FROM held
 )
-SELECT {_KEPT}, standard AS reference, certified_ppm AS expected_ppm, deviation_ppm AS tolerance_ppm, apart AS measure,
+SELECT {_KEPT}, standard AS reference, certificate_id, certified_ppm AS expected_ppm, deviation_ppm AS tolerance_ppm, apart AS measure,
     {PASSING} AS passing, {FAILING} AS failing,
     CASE WHEN qualifier = '<' AND bound_apart < -{FAILING} THEN 'failed' WHEN apart IS NULL THEN 'not-judged'
         WHEN abs(apart) > {FAILING} THEN 'failed'
@@ -162,7 +162,7 @@ WITH held AS (
     SELECT *, coalesce(limit_ppm, batch_limit_ppm) AS bound_ppm, value_ppm / nullif(coalesce(limit_ppm, batch_limit_ppm), 0) AS times
     FROM result WHERE control = 'blank'
 )
-SELECT {_KEPT}, standard AS reference, bound_ppm AS expected_ppm, NULL::DOUBLE AS tolerance_ppm, times AS measure,
+SELECT {_KEPT}, standard AS reference, NULL::VARCHAR AS certificate_id, bound_ppm AS expected_ppm, NULL::DOUBLE AS tolerance_ppm, times AS measure,
     {CLEAN} AS passing, {DIRTY} AS failing,
     CASE WHEN qualifier IN ('<', 'not-detected') THEN 'passed' WHEN times IS NULL THEN 'not-judged' WHEN times > {DIRTY} THEN 'failed'
         WHEN times > {CLEAN} THEN 'doubtful' ELSE 'passed' END AS verdict,
@@ -181,7 +181,7 @@ WITH held AS (
     WHERE d.control = 'duplicate'
     QUALIFY row_number() OVER (PARTITION BY d.record_id ORDER BY p.value_ppm IS NULL, p.repeat_number, p.record_id) = 1
 )
-SELECT {_KEPT}, original AS reference, original_ppm AS expected_ppm, NULL::DOUBLE AS tolerance_ppm, apart AS measure,
+SELECT {_KEPT}, original AS reference, NULL::VARCHAR AS certificate_id, original_ppm AS expected_ppm, NULL::DOUBLE AS tolerance_ppm, apart AS measure,
     half_difference AS passing, half_difference AS failing,
     CASE WHEN apart IS NULL OR near THEN 'not-judged' WHEN apart > half_difference THEN 'failed' ELSE 'passed' END AS verdict,
     CASE WHEN original IS NULL THEN 'the original has no result of this analyte by this method'

@@ -25,6 +25,29 @@ from pipelines.desurvey import (
 
 TRACED = ("surveyed", "extended", "straight")
 """Statuses of a hole that has a trace; every other is a reason why there is none."""
+_COLLAR_NUMBERS = (
+    "longitude",
+    "latitude",
+    "source_x",
+    "source_y",
+    "elevation_m",
+    "depth_m",
+    "collar_dip_deg",
+    "collar_azimuth_deg",
+    "declination_deg",
+    "kickoff_m",
+)
+COLLAR_COLUMNS = ("record_id", "source_crs", "azimuth_reference", "parent_id", *_COLLAR_NUMBERS)
+STATION_COLUMNS = (
+    "drillhole_id",
+    "depth_m",
+    "dip_deg",
+    "dip_convention",
+    "azimuth_deg",
+    "azimuth_reference",
+    "declination_deg",
+)
+"""Columns of drillhole and drillhole_survey that the traces are made from."""
 MARGIN = 0.01
 """Degrees around collars within which their holes stay."""
 SCHEMA = pa.schema(
@@ -153,20 +176,6 @@ def _holes(collars: pa.Table) -> Holes:
         plane=plane,
         convergence_deg=turn,
     )
-
-
-_COLLAR_NUMBERS = (
-    "longitude",
-    "latitude",
-    "source_x",
-    "source_y",
-    "elevation_m",
-    "depth_m",
-    "collar_dip_deg",
-    "collar_azimuth_deg",
-    "declination_deg",
-    "kickoff_m",
-)
 
 
 def _surveyed(stations: pa.Table, holes: Holes) -> Surveyed:
@@ -298,7 +307,7 @@ def _wkb(holes: Holes, line: Line) -> pa.Array:
     for mask, coordinates in ((high, (line.lon, line.lat, heights)), (~high, (line.lon, line.lat))):
         numbers, indices = np.unique(line.hole[mask], return_inverse=True)
         shapes[numbers] = shapely.linestrings(np.column_stack([each[mask] for each in coordinates]), indices=indices)
-    return pa.array(shapely.to_wkb(shapes), pa.binary())
+    return pa.array(shapely.to_wkb(shapes, flavor="iso"), pa.binary())
 
 
 def _placed(holes: Holes, whole: Stations, path: Path) -> tuple[np.ndarray, np.ndarray]:

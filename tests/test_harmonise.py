@@ -309,3 +309,16 @@ def test_gravity_in_milligals_is_ten_times_as_many_micrometres_a_second_squared(
     done = made(schemas, "geophysical_reading", {"columns": columns}, g=["-12.5", "-125"], unit=["mGal", "um/s2"])
     assert values(done, "gravity_um_s2") == [pytest.approx(-125.0), -125.0]
     assert values(done, "magnetic_nt") == [None, None]
+
+
+def test_a_control_sample_has_no_geometry_and_needs_no_position(schemas: Schemas) -> None:
+    mapping = {"columns": {"role": "role"}, "position": {"x": "lon", "y": "lat", "crs": "EPSG:4326"}}
+    roles = ["original", "blank", "standard", "original"]
+    done = made(
+        schemas, "sample", mapping, role=roles, lon=["10.5", "10.6", None, None], lat=["60.5", "60.6", None, None]
+    )
+    assert [shape is not None for shape in values(done, "geometry")] == [True, False, False, False]
+    assert values(done, "longitude") == [10.5, None, None, None]
+    assert values(done, "source_x") == [10.5, 10.6, None, None]
+    assert values(done, "role") == roles
+    assert broken(done) == {"sample.position.missing": [3]}

@@ -53,6 +53,8 @@ class Field(Model):
     class_as: Literal["crirsco", "unfc_e", "unfc_f", "unfc_g", "strength"] | None = None
     restricts: bool = False
     """A record of which this boolean is true is restricted, whatever its feed says."""
+    off_map: str | None = None
+    """A record whose term has something in this column of the vocabulary gets no geometry: it is no data on a map."""
     hint: str | None = None
 
 

@@ -13,13 +13,19 @@ import pyarrow as pa
 from pipelines import masks, terms
 from pipelines.contracts import Dataset
 from pipelines.contracts.arrow import working_schema
+from pipelines.derive.assays import assay_best, laboratory_control
+from pipelines.derive.holes import drillhole_trace
 from pipelines.derive.members import Members, select
 from pipelines.errors import ContractError
 
 __all__ = ["DERIVATIONS", "Members", "derive"]
 
 Derivation = Callable[[Members], Iterator[pa.RecordBatch]]
-DERIVATIONS: Mapping[str, Derivation] = {}
+DERIVATIONS: Mapping[str, Derivation] = {
+    "assay_best": assay_best,
+    "drillhole_trace": drillhole_trace,
+    "laboratory_control": laboratory_control,
+}
 """The functions that compute a dataset of their name, where one SELECT cannot."""
 
 log = logging.getLogger(__name__)

@@ -46,6 +46,13 @@ def _dataset_problems(settings: Settings) -> Iterator[tuple[str, str]]:
             ):
                 if other is not None and other not in names:
                     yield f"{dataset.name}.yml", f"{field.name}: no column {other!r}"
+            if field.off_map and not _has_column(settings, field.vocabulary, field.off_map):
+                yield f"{dataset.name}.yml", f"{field.name}: {field.vocabulary}.csv has no column {field.off_map!r}"
+
+
+def _has_column(settings: Settings, vocabulary: str | None, column: str) -> bool:
+    path = settings.schemas / "vocabularies" / f"{vocabulary}.csv"
+    return path.is_file() and any(column in term.more for term in terms.load_vocabulary(path).terms.values())
 
 
 def _table_rule_problems(dataset: Dataset, datasets: dict[str, Dataset], settings: Settings) -> Iterator[str]:
