@@ -1,14 +1,18 @@
 """Control samples: standards against their certificates, blanks against limits, duplicates against originals."""
 
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pytest
 
+from pipelines import flow
+from pipelines.charts import HEIGHT, MOST_CHARTS, MOST_MARKS, PAD, control_charts
 from pipelines.contracts import load_datasets
 from pipelines.contracts.arrow import arrow_schema
 from pipelines.laboratory import control_results, pass_rates
 from pipelines.terms import load_vocabulary
+from tests.norland import installation
 from tests.planted import SCHEMAS
 
 DATASETS = load_datasets(SCHEMAS)
@@ -180,3 +184,98 @@ def test_pass_rates_are_counted_by_batch_and_role() -> None:
         ("B2", "standard", 1, 1, 0, 0, 1.0),
         ("B3", "standard", 1, 0, 0, 1, None),
     ]
+
+
+def judged(*measures: float, **more: Any) -> pa.Table:
+    row = {"control": "standard", "role": "standard", "reference": "OREAS 45e", "analyte": "Cu", "method": None}
+    row |= {"laboratory": "L", "expected_ppm": 780.0, "value_ppm": 1.0, "passing": 2.0, "failing": 3.0}
+    row |= {"source_file": "f.csv", "source_row": 2, **more}
+    told = [{**row, "measure": one, "verdict": "failed" if abs(one) > 3 else "passed"} for one in measures]
+    return pa.Table.from_pylist(told)
+
+
+def test_a_chart_has_its_middle_at_the_certified_value_and_marks_beyond_its_edge_at_the_edge() -> None:
+    (chart,), left_out = control_charts(judged(0.0, 3.5, -60.0))
+    middle, inside, edge = chart.marks
+    guides = {guide.label: guide.y for guide in chart.guides}
+    assert middle.y == guides["780 ppm"] == HEIGHT / 2
+    assert PAD < inside.y < guides["+3"] < guides["+2"] < middle.y < guides["-2"] < guides["-3"] < edge.y
+    assert edge.y == HEIGHT - PAD
+    assert (chart.title, chart.results, chart.failed, left_out) == ("OREAS 45e, Cu, L", 3, 2, 0)
+    assert edge.said == "f.csv:2: 1 ppm, -60, failed"
+
+
+def test_long_charts_show_the_last_results_and_many_charts_the_worst() -> None:
+    (chart,), _ = control_charts(judged(*[0.0] * 300))
+    assert (len(chart.marks), chart.left_out, chart.results) == (MOST_MARKS, 300 - MOST_MARKS, 300)
+    many = pa.concat_tables(
+        [judged(0.0, reference=f"R{number:02d}") for number in range(14)] + [judged(9.0, reference="BAD")]
+    )
+    charts, left_out = control_charts(many)
+    assert (len(charts), left_out, charts[0].title) == (MOST_CHARTS, 3, "BAD, Cu, L")
+
+
+LABORATORY = """\
+feed: norland_sites
+title: Assays of Norland
+partner: norland
+description: Control samples for a test.
+owner: Survey of Norland
+schedule: "0 3 * * 1"
+cadence: P1M
+tables:
+  results: {path: norland/sites.csv, reader: delimited}
+rights: {basis: licence, document: A licence, licence: CC-BY-4.0}
+datasets:
+  sample:
+    key: {authority: norland, register: samples, columns: [sample]}
+    columns: {role: role, parent_id: {key: [parent], of: sample}, standard: crm}
+    position: {x: lon, y: lat, crs: "EPSG:4326"}
+  assay:
+    key: {authority: norland, register: samples, columns: [sample, analyte], stability: composite}
+    columns:
+      sample_id: {key: [sample], of: sample}
+      analyte: analyte
+      value: {from: value, unit: ppm, encoding: less-than-text}
+      laboratory: lab
+      batch: batch
+"""
+RESULTS = """\
+sample,role,parent,crm,lon,lat,analyte,value,lab,batch
+1,original,,,10.5,60.5,Cu,100,L,B1
+2,pulp dup,1,,10.5,60.5,Cu,110,L,B1
+3,std,,OREAS 45e,,,Cu,900,L,B1
+4,blank,,,,,Cu,<1,L,B1
+"""
+CERTIFICATES = """\
+feed: norland_standards
+title: Standards of Norland
+partner: norland
+description: Certified values for a test.
+owner: Survey of Norland
+schedule: "0 3 * * 1"
+cadence: P1Y
+tables:
+  values: {path: norland/standards.csv, reader: delimited}
+rights: {basis: licence, document: A licence, licence: CC-BY-4.0}
+datasets:
+  certified_value:
+    key: {authority: norland, register: standards, columns: [crm, analyte], stability: composite}
+    columns: {standard: crm, analyte: analyte, value: {from: value, unit: ppm}, standard_deviation: sd}
+"""
+
+
+@pytest.mark.slow
+def test_a_delivery_is_judged_by_certificates_of_another_feed_on_its_page_and_in_the_release(tmp_path: Path) -> None:
+    settings = installation(tmp_path, LABORATORY, RESULTS)
+    (settings.schemas / "feeds" / "norland_standards.yml").write_text(CERTIFICATES, encoding="utf-8")
+    (settings.drop / "norland" / "standards.csv").write_text("crm,analyte,value,sd\noreas-45e,Cu,780,24\n")
+    flow.ingest("norland_standards", settings)
+    record = flow.ingest("norland_sites", settings)
+    assert record["datasets"]["sample"]["accepted"] == 4
+    page = Path(record["page"]).read_text(encoding="utf-8")
+    assert "<svg" in page and "<script" not in page
+    assert "3 results of control samples" in page.replace("<strong>", "").replace("</strong>", "")
+    assert 'aria-label="Control chart of OREAS 45e, Cu, L: 1 of 1 failed"' in page
+    rows = flow.release(settings)["rows"]
+    assert (rows["laboratory_control"], rows["assay_best"], rows["certified_value"]) == (3, 1, 1)

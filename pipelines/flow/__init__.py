@@ -20,7 +20,7 @@ from pipelines.flow.installation import (
     vocabularies_of,
 )
 from pipelines.flow.recording import issues_of, read_record, record_run
-from pipelines.flow.releasing import release
+from pipelines.flow.releasing import certificates_beside, release
 from pipelines.flow.replaying import Replayed, is_again, settle_corrected
 from pipelines.flow.replaying import replay as take_again
 from pipelines.settings import Settings
@@ -168,7 +168,7 @@ def accept(run: int, settings: Settings) -> None:
     if missing:
         raise RejectedError(f"{told.feed}: run {run} was not judged yet: {missing}")
     schemas = schemas_of(told.feed, settings)
-    write_quality(folder, schemas.feeds[told.feed], schemas)
+    write_quality(folder, schemas.feeds[told.feed], schemas, certificates_beside(told.feed, catalogue, settings))
     verdicts = {name: json.loads((folder / name / "audit.json").read_text()).get("success") for name in judged}
     catalogue.finish_run(run, "accepted", audit=verdicts)
     settle_corrected(catalogue, told.feed, run)
