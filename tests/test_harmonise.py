@@ -321,3 +321,16 @@ def test_a_polygon_that_crosses_itself_is_repaired_beside_the_shape_as_received(
     assert shapely.is_valid(shapely.from_wkb(values(done, "geometry"))).tolist() == [True, True]
     assert values(done, "geometry_received") == [None, tie]
     assert values(done, "geometry_repair") == [None, "Self-intersection[10.5 60.5]"]
+
+
+def test_a_control_sample_has_no_geometry_and_needs_no_position(schemas: Schemas) -> None:
+    mapping = {"columns": {"role": "role"}, "position": {"x": "lon", "y": "lat", "crs": "EPSG:4326"}}
+    roles = ["original", "blank", "standard", "original"]
+    done = made(
+        schemas, "sample", mapping, role=roles, lon=["10.5", "10.6", None, None], lat=["60.5", "60.6", None, None]
+    )
+    assert [shape is not None for shape in values(done, "geometry")] == [True, False, False, False]
+    assert values(done, "longitude") == [10.5, None, None, None]
+    assert values(done, "source_x") == [10.5, 10.6, None, None]
+    assert values(done, "role") == roles
+    assert broken(done) == {"sample.position.missing": [3]}

@@ -206,7 +206,9 @@ def _mended(draft: Draft, shapes: np.ndarray, operations: Operations) -> np.ndar
         received = shapes.copy()
         received[~broken] = None
         code = draft.columns["source_crs"].dictionary[0].as_py()
-        draft.columns["geometry_received"] = geodesy.transform_wkb(pa.array(shapely.to_wkb(received), pa.binary()), operations[code])
+        draft.columns["geometry_received"] = geodesy.transform_wkb(
+            pa.array(shapely.to_wkb(received), pa.binary()), operations[code]
+        )
         draft.columns["geometry_repair"] = pc.dictionary_encode(reasons)
     return mended
 
