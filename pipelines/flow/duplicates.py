@@ -110,9 +110,7 @@ def _batch(part: Path) -> pa.RecordBatch:
 
 def _suspects(draft: Sequence[Path], suspected: list[np.ndarray]) -> pa.Table | None:
     """Gather the suspected rows of a draft; None where there is none."""
-    found = [
-        _batch(part).filter(pa.array(mask)) for part, mask in zip(draft, suspected, strict=True) if mask.any()
-    ]
+    found = [_batch(part).filter(pa.array(mask)) for part, mask in zip(draft, suspected, strict=True) if mask.any()]
     return pa.Table.from_batches(found) if found else None
 
 
