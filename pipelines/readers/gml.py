@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from pipelines.formats import kind
 from pipelines.readers.gml_features import Element, Facts, features, local
-from pipelines.readers.gml_shapes import GML, Shaped, ShapeError, axes, is_shape, problems, shape, srs_name
+from pipelines.readers.gml_shapes import GML, NAMES, Shaped, ShapeError, axes, is_shape, problems, shape, srs_name
 from pipelines.readers.report import Report
 from pipelines.readers.tables import column_names, empty, raw_schema
 
@@ -236,7 +236,8 @@ def _values(element: Element, at: int, paths: _Paths, srs: str | None) -> Row:
 
 def _note_shape(element: Element, at: int, paths: _Paths, srs: str | None) -> None:
     if paths.shape is None and not paths.is_in_shape(at):
-        paths.systems.setdefault(at, Counter())[_system(element, srs) or ""] += 1
+        systems, name = paths.systems.setdefault(at, Counter()), _system(element, srs) or ""
+        systems[name if name in systems or len(systems) < NAMES else "others"] += 1
 
 
 def _system(element: Element, srs: str | None) -> str | None:

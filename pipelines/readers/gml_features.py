@@ -19,6 +19,7 @@ COLLECTION = "FeatureCollection"
 GML = "http://www.opengis.net/gml"
 HREF = "{http://www.w3.org/1999/xlink}href"
 DEPTH = 100
+KINDS = 1000
 ELEMENTS = 1_000_000
 """Elements of one feature, which is held in memory as a whole."""
 
@@ -154,6 +155,10 @@ class _Walk:
             self.facts.references += 1
         if (is_member or (self.depth == 1 and not name.endswith(COLLECTION))) and name not in FAULTS:
             self.facts.kinds[name] += 1
+            if len(self.facts.kinds) > KINDS:
+                self.report.refuse(
+                    "read.malformed", f"features of more than {KINDS} kinds", "deliver features of a kind"
+                )
 
     def _count(self, element: Element) -> None:
         for name in COUNTS:

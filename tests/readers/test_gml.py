@@ -202,6 +202,7 @@ def test_a_shape_that_cannot_be_read_is_told_and_its_row_goes_on(tmp_path: Path)
         "Point ><gml:pos/></gml:Point>",
         "LineString ><gml:posList>1 2 3</gml:posList></gml:LineString>",
         "Polygon ></gml:Polygon>",
+        'Point ><gml:coordinates cs="" decimal="">1 2</gml:coordinates></gml:Point>',
         "Curve ><gml:segments><gml:Arc><gml:posList>0 0 1 1 2 0</gml:posList></gml:Arc></gml:segments></gml:Curve>",
     ]
     outcome = opened(collection(*map(placed, unreadable)), "gml", tmp_path)
@@ -357,6 +358,12 @@ def test_answers_of_real_services_are_read(tmp_path: Path, shared: Path, name: s
     path, rows, first, options = REAL[name]
     outcome = opened(shared / "data" / path, "gml", tmp_path, **options)
     assert (outcome.rows, shapes(outcome)[0], outcome.rejected) == (rows, first, 0)
+
+
+def test_the_real_answer_in_lat_lon_is_told_until_the_feed_says_so(tmp_path: Path, shared: Path) -> None:
+    outcome = opened(shared / "data/usgs-mrds/mrds_sample.xml", "gml", tmp_path)
+    assert rules_of(outcome) == [("read.axis_order", "warning", None), ("read.latitude_impossible", "warning", 1)]
+    assert shapes(outcome) == ["POINT (41.46 -122.91)"]
 
 
 def test_complex_features_keep_names_commodities_and_links(tmp_path: Path, shared: Path) -> None:
