@@ -124,7 +124,8 @@ def read(path: Path, options: dict[str, Any], report: Report) -> Iterator[pa.Rec
     between; an attribute comes as `<way>@<name>`, as `@href`, `@nilReason` or `@uom`; the properties that every GML
     object may have keep a prefix (`gml:name`). What some feature repeats is a JSON list in every row, and lists below
     one repeated element have the same length. Blanks around a text are left out, and so are envelopes. Shapes come as
-    WKB with x before y; a shape that cannot be read (an arc) is told with its row, which goes on without it.
+    WKB with x before y, null where there is none; a shape that cannot be read (an arc) is told with its row, which
+    goes on without it.
     """
     with path.open("rb") as file:
         head = file.read(4096)
@@ -134,7 +135,7 @@ def read(path: Path, options: dict[str, Any], report: Report) -> Iterator[pa.Rec
     facts = Facts()
     paths = _surveyed(path, options, facts, report)
     columns = _columns(paths, options, report)
-    schema = raw_schema(column_names([name for name, _at in columns], report), geometry=paths.shape is not None)
+    schema = raw_schema(column_names([name for name, _at in columns], report), geometry=True)
     yield empty(schema)
     shaped = Shaped(options.get("axis_order", "auto"))
     rows = _rows(path, options, paths, facts.srs, shaped)
@@ -317,8 +318,7 @@ def _batches(
 
 def _batch(rows: list[tuple[int, Row, bytes | None]], columns: list[int], schema: pa.Schema) -> pa.RecordBatch:
     arrays = [pa.array([_text(row.get(at)) for _n, row, _s in rows], pa.string()) for at in columns]
-    if len(schema) > len(columns) + 1:
-        arrays.append(pa.array([well_known for _n, _r, well_known in rows], pa.binary()))
+    arrays.append(pa.array([well_known for _n, _r, well_known in rows], pa.binary()))
     return pa.record_batch([*arrays, pa.array([number for number, _r, _s in rows], pa.int64())], schema=schema)
 
 

@@ -88,7 +88,7 @@ def test_what_any_feature_repeats_is_a_list_of_equal_length_in_every_row(tmp_pat
 def test_the_columns_can_be_named_and_the_others_are_told(tmp_path: Path) -> None:
     text = collection(mine("<erl:name>A</erl:name><erl:owner>B</erl:owner>"))
     outcome = opened(text, "gml", tmp_path, columns=["status", "name"])
-    assert rows_of(outcome).to_pylist() == [{"status": None, "name": "A", "_row": 1}]
+    assert rows_of(outcome).to_pylist() == [{"status": None, "name": "A", "_wkb": None, "_row": 1}]
     assert [(issue["rule"], issue["found"]) for issue in outcome.issues] == [("read.columns_left", "@id, owner")]
 
 
@@ -102,30 +102,37 @@ def test_features_of_several_kinds_must_be_chosen_from(tmp_path: Path) -> None:
     assert rules_of(opened(text, "gml", tmp_path, feature="Mine"))[0][0] == "read.feature_missing"
 
 
-@pytest.mark.parametrize(
-    ("srs", "options", "east", "rules"),
-    [
-        ("urn:ogc:def:crs:EPSG::4326", {}, 40.0, []),
-        ("urn:x-ogc:def:crs:EPSG:6.9:4326", {}, 40.0, []),
-        ("http://www.opengis.net/def/crs/EPSG/0/4326", {}, 40.0, []),
-        ("urn:ogc:def:crs:OGC:1.3:CRS84", {}, 10.0, []),
-        ("http://www.opengis.net/gml/srs/epsg.xml#4326", {}, 10.0, []),
-        ("EPSG:4326", {}, 10.0, ["read.axis_order"]),
-        ("EPSG:4326", {"axis_order": "yx"}, 40.0, []),
-        ("urn:ogc:def:crs:EPSG::4326", {"axis_order": "xy"}, 10.0, []),
-        ("EPSG:28355", {}, 10.0, []),
-        ("urn:ogc:def:crs:EPSG::27700", {}, 10.0, []),
-        ("urn:ogc:def:crs:EPSG::2193", {}, 40.0, []),
-        ("urn:ogc:def:crs:EPSG::999999", {}, 10.0, ["read.crs_unknown"]),
-        ("local grid", {}, 10.0, ["read.crs_unknown"]),
-    ],
+NORTH_FIRST = (
+    "urn:ogc:def:crs:EPSG::4326",
+    "urn:x-ogc:def:crs:EPSG:6.9:4326",
+    "http://www.opengis.net/def/crs/EPSG/0/4326",
+    "urn:ogc:def:crs:EPSG::2193",
 )
-def test_the_order_of_axes_follows_the_form_of_the_srs_name(
-    tmp_path: Path, srs: str, options: dict[str, str], east: float, rules: list[str]
-) -> None:
-    outcome = opened(collection(placed("Point ><gml:pos>10 40</gml:pos></gml:Point>", srs)), "gml", tmp_path, **options)
-    assert shapely.from_wkb(rows_of(outcome)["_wkb"][0].as_py()).x == east
-    assert [rule for rule, _severity, _row in rules_of(outcome)] == rules
+EAST_FIRST = (
+    "urn:ogc:def:crs:OGC:1.3:CRS84",
+    "http://www.opengis.net/gml/srs/epsg.xml#4326",
+    "EPSG:28355",
+    "urn:ogc:def:crs:EPSG::27700",
+)
+OPEN = ("EPSG:4326", "urn:ogc:def:crs:EPSG::999999", "local grid")
+
+
+def test_the_order_of_axes_follows_the_form_of_the_srs_name(tmp_path: Path) -> None:
+    point = "Point ><gml:pos>10 40</gml:pos></gml:Point>"
+    names = [*NORTH_FIRST, *EAST_FIRST, *OPEN]
+    text = collection(*(placed(point, name) for name in names))
+    outcome = opened(text, "gml", tmp_path)
+    east = dict(zip(names, shapes(outcome), strict=True))
+    assert {name for name, where in east.items() if where == "POINT (40 10)"} == set(NORTH_FIRST)
+    assert [(issue["rule"], issue["found"]) for issue in outcome.issues[1:]] == [
+        ("read.axis_order", "1 shapes under EPSG:4326"),
+        ("read.crs_unknown", "1 shapes under urn:ogc:def:crs:EPSG::999999"),
+        ("read.crs_unknown", "1 shapes under local grid"),
+    ]
+    assert set(shapes(opened(text, "gml", tmp_path, axis_order="yx"))) == {"POINT (40 10)"}
+    declared = opened(text, "gml", tmp_path, axis_order="xy")
+    assert set(shapes(declared)) == {"POINT (10 40)"}
+    assert "read.axis_order" not in {rule for rule, _severity, _row in rules_of(declared)}
 
 
 def test_gml2_has_x_first_under_a_short_name(tmp_path: Path) -> None:
@@ -382,6 +389,8 @@ def test_complex_features_keep_names_commodities_and_links(tmp_path: Path, share
 
 def test_answers_without_features_say_so(tmp_path: Path, shared: Path) -> None:
     for name in ("EmptyWFSResponse", "mineralOccurrenceNoFeaturesResponse"):
+        wanted = opened(shared / f"data/wfs-responses/{name}.xml", "gml", tmp_path, columns=["name"])
+        assert rows_of(wanted).column_names == ["name", "_wkb", "_row"]
         outcome = opened(shared / f"data/wfs-responses/{name}.xml", "gml", tmp_path)
         assert (outcome.rows, outcome.path is None) == (0, False)
         assert [rule for rule, _severity, _row in rules_of(outcome)] == ["read.features_told", "read.no_rows"]
