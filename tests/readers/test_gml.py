@@ -330,8 +330,17 @@ INSPIRE = """<base:SpatialDataSet xmlns:base="http://inspire.ec.europa.eu/schema
 </mr:MineralOccurrence></base:member></base:SpatialDataSet>"""
 
 
-def test_inspire_mines_keep_names_codes_and_why_a_value_is_missing(tmp_path: Path) -> None:
-    (row,) = rows_of(opened(INSPIRE, "gml", tmp_path, feature="Mine")).to_pylist()
+EARTHRESOURCEML_2 = (
+    INSPIRE.replace("inspire.ec.europa.eu/schemas/mr-core/4.0", "xmlns.earthresourceml.org/EarthResource/2.0")
+    .replace("base:member", "wfs:member")
+    .replace("base:SpatialDataSet", "wfs:FeatureCollection")
+    .replace("xmlns:gml=", 'xmlns:wfs="http://www.opengis.net/wfs/2.0" xmlns:gml=')
+)
+
+
+@pytest.mark.parametrize("text", [INSPIRE, EARTHRESOURCEML_2], ids=["inspire_4_0", "earthresourceml_2_0"])
+def test_mines_keep_names_codes_and_why_a_value_is_missing(tmp_path: Path, text: str) -> None:
+    (row,) = rows_of(opened(text, "gml", tmp_path, feature="Mine")).to_pylist()
     assert json.loads(row["mineName.MineName.mineName"]) == ["Gruve A", "Mine A"]
     assert json.loads(row["mineName.MineName.isPreferred"]) == ["true", "false"]
     assert row["inspireId.Identifier.localId"] == "17"
