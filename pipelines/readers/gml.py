@@ -14,9 +14,9 @@ import pyarrow as pa
 
 from pipelines.formats import kind
 from pipelines.readers.gml_features import Element, Facts, features, local
-from pipelines.readers.gml_shapes import GML, Shaped, ShapeError, axes, is_shape, problems, shape, srs_name
+from pipelines.readers.gml_shapes import GML, NAMES, Shaped, ShapeError, axes, is_shape, problems, shape, srs_name
 from pipelines.readers.report import Report
-from pipelines.readers.tables import BATCH_ROWS, column_names, empty, raw_schema
+from pipelines.readers.tables import column_names, empty, raw_schema
 
 OPTIONS: dict[str, tuple[type, ...]] = {
     "feature": (str,),
@@ -30,6 +30,7 @@ STANDARD = frozenset({"name", "description", "identifier", "descriptionReference
 """Properties of every GML object, which may stand beside the feature's own of the same name."""
 XSI = "{http://www.w3.org/2001/XMLSchema-instance}"
 BATCH_BYTES = 16 << 20
+BATCH_ROWS = 2048
 ABSENT = -1
 """The way to a column that no feature has."""
 
@@ -64,11 +65,11 @@ class _Paths:
     systems: dict[int, Counter[str]] = field(default_factory=dict)
     shape: int | None = None
 
-    def step(self, at: int, tag: str, prefix: str | None = None) -> int:
-        """Give the number of the way on from `at` by a tag, or by an attribute, which begins with @."""
+    def step(self, at: int, tag: str, element: Element | None = None) -> int:
+        """Give the number of the way on from `at` by an element's tag, or by an attribute, which begins with @."""
         known = self.steps.get((at, tag))
         if known is None:
-            known = self.steps[at, tag] = self._new(at, tag, prefix)
+            known = self.steps[at, tag] = self._new(at, tag, None if element is None else element.prefix)
         return known
 
     def _new(self, at: int, tag: str, prefix: str | None) -> int:
@@ -123,7 +124,8 @@ def read(path: Path, options: dict[str, Any], report: Report) -> Iterator[pa.Rec
     between; an attribute comes as `<way>@<name>`, as `@href`, `@nilReason` or `@uom`; the properties that every GML
     object may have keep a prefix (`gml:name`). What some feature repeats is a JSON list in every row, and lists below
     one repeated element have the same length. Blanks around a text are left out, and so are envelopes. Shapes come as
-    WKB with x before y; a shape that cannot be read (an arc) is told with its row, which goes on without it.
+    WKB with x before y, null where there is none; a shape that cannot be read (an arc) is told with its row, which
+    goes on without it.
     """
     with path.open("rb") as file:
         head = file.read(4096)
@@ -133,7 +135,7 @@ def read(path: Path, options: dict[str, Any], report: Report) -> Iterator[pa.Rec
     facts = Facts()
     paths = _surveyed(path, options, facts, report)
     columns = _columns(paths, options, report)
-    schema = raw_schema(column_names([name for name, _at in columns], report), geometry=paths.shape is not None)
+    schema = raw_schema(column_names([name for name, _at in columns], report), geometry=True)
     yield empty(schema)
     shaped = Shaped(options.get("axis_order", "auto"))
     rows = _rows(path, options, paths, facts.srs, shaped)
@@ -212,7 +214,7 @@ def _columns(paths: _Paths, options: dict[str, Any], report: Report) -> list[tup
 def _values(element: Element, at: int, paths: _Paths, srs: str | None) -> Row:
     """Give the values of an element by their ways; a shape is given as its element where it is the row's."""
     found: Row = {}
-    for name, value in element.attrib.items():
+    for name, value in element.items():
         if not name.startswith(XSI) or name == f"{XSI}nil":
             found[paths.step(at, f"@{name.rpartition('}')[2]}")] = value
     groups: dict[str, list[Element]] = {}
@@ -223,20 +225,20 @@ def _values(element: Element, at: int, paths: _Paths, srs: str | None) -> Row:
         found[at] = text or None
     paths.valued.update(dict.fromkeys(found))
     for tag, members in groups.items():
-        if tag.endswith("}boundedBy"):
-            continue
-        if is_shape(members[0]):
+        if is_shape(tag):
             _note_shape(members[0], at, paths, srs)
             if at == paths.shape:
                 found[at] = list(members) if len(members) > 1 else members[0]
                 continue
-        found.update(_group(members, paths.step(at, tag, members[0].prefix), paths, srs))
+        if not tag.endswith("}boundedBy"):
+            found.update(_group(members, paths.step(at, tag, members[0]), paths, srs))
     return found
 
 
 def _note_shape(element: Element, at: int, paths: _Paths, srs: str | None) -> None:
     if paths.shape is None and not paths.is_in_shape(at):
-        paths.systems.setdefault(at, Counter())[_system(element, srs) or ""] += 1
+        systems, name = paths.systems.setdefault(at, Counter()), _system(element, srs) or ""
+        systems[name if name in systems or len(systems) < NAMES else "others"] += 1
 
 
 def _system(element: Element, srs: str | None) -> str | None:
@@ -251,6 +253,10 @@ def _system(element: Element, srs: str | None) -> str | None:
 
 def _group(members: list[Element], step: int, paths: _Paths, srs: str | None) -> Row:
     """Give the values of elements of one name; lists of equal length where some feature repeats it."""
+    first = members[0]
+    if len(members) == 1 and not len(first) and not first.keys() and step not in paths.repeated:
+        paths.valued[step] = None
+        return {step: (first.text or "").strip() or None}
     if len(members) > 1 and paths.shape is None:
         paths.repeated.add(step)
     each = [_values(member, step, paths, srs) for member in members]
@@ -312,8 +318,7 @@ def _batches(
 
 def _batch(rows: list[tuple[int, Row, bytes | None]], columns: list[int], schema: pa.Schema) -> pa.RecordBatch:
     arrays = [pa.array([_text(row.get(at)) for _n, row, _s in rows], pa.string()) for at in columns]
-    if len(schema) > len(columns) + 1:
-        arrays.append(pa.array([well_known for _n, _r, well_known in rows], pa.binary()))
+    arrays.append(pa.array([well_known for _n, _r, well_known in rows], pa.binary()))
     return pa.record_batch([*arrays, pa.array([number for number, _r, _s in rows], pa.int64())], schema=schema)
 
 

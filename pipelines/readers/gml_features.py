@@ -19,6 +19,7 @@ COLLECTION = "FeatureCollection"
 GML = "http://www.opengis.net/gml"
 HREF = "{http://www.w3.org/1999/xlink}href"
 DEPTH = 100
+KINDS = 1000
 ELEMENTS = 1_000_000
 """Elements of one feature, which is held in memory as a whole."""
 
@@ -98,7 +99,14 @@ class _Walk:
     def over(self, events: Iterator[tuple[str, Element]]) -> Iterator[Element]:
         for event, element in events:
             if event == "start":
-                self._enter(element)
+                self.depth += 1
+                if self.depth > DEPTH:
+                    found = f"more than {DEPTH} elements within each other"
+                    self.report.refuse("read.too_deep", found, "deliver plain GML")
+                if self.began:
+                    self._inside(element)
+                else:
+                    self._outside(element)
                 continue
             if self.depth == self.began:
                 if local(element) in FAULTS:
@@ -110,20 +118,13 @@ class _Walk:
                 _forget(element)
             self.depth -= 1
 
-    def _enter(self, element: Element) -> None:
-        self.depth += 1
-        if self.depth > DEPTH:
-            self.report.refuse("read.too_deep", f"more than {DEPTH} elements within each other", "deliver plain GML")
-        if self.depth == 1:
-            self._root(element)
-        if self.depth == 2 and self.began == 1 and self.feature is None and local(element) in MEMBERS:
+    def _inside(self, element: Element) -> None:
+        self.elements += 1
+        if self.elements > ELEMENTS:
+            hint = "check that the feature's element is the one meant, or deliver it in parts"
+            self.report.refuse("read.too_large", f"a feature of more than {ELEMENTS} elements", hint)
+        if self.depth == 2 and self.feature is None and local(element) in MEMBERS:
             self._is_collection_after_all()
-        if self.began:
-            self.elements += 1
-            if self.elements > ELEMENTS:
-                hint = "check that the feature's element is the one meant, or deliver it in parts"
-                self.report.refuse("read.too_large", f"a feature of more than {ELEMENTS} elements", hint)
-        else:
             self._outside(element)
 
     def _root(self, element: Element) -> None:
@@ -142,6 +143,8 @@ class _Walk:
         self.facts.kinds.clear()
 
     def _outside(self, element: Element) -> None:
+        if self.depth == 1:
+            self._root(element)
         name, parent = local(element), element.getparent()
         is_member = parent is not None and local(parent) in MEMBERS and not name.endswith(COLLECTION)
         if name.endswith(COLLECTION):
@@ -152,6 +155,10 @@ class _Walk:
             self.facts.references += 1
         if (is_member or (self.depth == 1 and not name.endswith(COLLECTION))) and name not in FAULTS:
             self.facts.kinds[name] += 1
+            if len(self.facts.kinds) > KINDS:
+                self.report.refuse(
+                    "read.malformed", f"features of more than {KINDS} kinds", "deliver features of a kind"
+                )
 
     def _count(self, element: Element) -> None:
         for name in COUNTS:

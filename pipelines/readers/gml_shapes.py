@@ -35,6 +35,9 @@ AUTHORITY = re.compile(
 )
 CODE = re.compile(r"(?:EPSG:+|epsg\.xml#)(\d+)$", re.I)
 POLE_DEG = 90.0
+NAME_CHARACTERS = 200
+NAMES = 100
+"""Distinct srsNames that are told one by one."""
 
 
 class ShapeError(ValueError):
@@ -89,9 +92,14 @@ class _Frame:
     dimension: int | None = None
 
 
-def is_shape(element: Element) -> bool:
-    """Tell whether an element is a shape of GML."""
-    return local(element) in SHAPES and GML.match(element.tag) is not None
+@functools.lru_cache(maxsize=4096)
+def is_shape(tag: str) -> bool:
+    """Tell whether a tag is a shape's.
+
+    >>> is_shape("{http://www.opengis.net/gml/3.2}Point"), is_shape("{http://www.opengis.net/gml}pos")
+    (True, False)
+    """
+    return tag.rpartition("}")[2] in SHAPES and GML.match(tag) is not None
 
 
 @functools.lru_cache(maxsize=256)
@@ -125,7 +133,8 @@ def axes(name: str) -> Axes:
 
 def srs_name(element: Element) -> str | None:
     """Give the name of the coordinate system that a shape or one of its parts states."""
-    return next((each.get("srsName") for each in element.iter() if each.get("srsName")), None)
+    found = next((each.get("srsName") for each in element.iter() if each.get("srsName")), None)
+    return found[:NAME_CHARACTERS] if found else None
 
 
 def shape(element: Element, name: str | None, number: int, shaped: Shaped) -> bytes:
@@ -158,12 +167,17 @@ def _note(name: str | None, found: Axes | None, numbers: list[np.ndarray], numbe
     if found is None:
         shaped.nameless += 1
     elif not found.is_known:
-        shaped.unknown[name or ""] = shaped.unknown.get(name or "", 0) + 1
+        _count(shaped.unknown, name or "")
     elif found.is_ambiguous and shaped.axis_order == "auto":
-        shaped.ambiguous[name or ""] = shaped.ambiguous.get(name or "", 0) + 1
+        _count(shaped.ambiguous, name or "")
     if found and found.is_geographic and any((np.abs(each[:, 1]) > POLE_DEG).any() for each in numbers):
         shaped.beyond += 1
         shaped.first_beyond = shaped.first_beyond or (number, " ".join(f"{each:g}" for each in numbers[0][0]))
+
+
+def _count(names: dict[str, int], name: str) -> None:
+    name = name if name in names or len(names) < NAMES else "others"
+    names[name] = names.get(name, 0) + 1
 
 
 def _shape(element: Element, frame: _Frame, numbers: list[np.ndarray]) -> bytes:
@@ -266,7 +280,7 @@ def _numbers(text: str | None, dimension: int | None) -> np.ndarray:
 
 
 def _gml2(element: Element) -> np.ndarray:
-    decimal, comma, blank = (element.get(key, usual) for key, usual in (("decimal", "."), ("cs", ","), ("ts", " ")))
+    decimal, comma, blank = (element.get(key) or usual for key, usual in (("decimal", "."), ("cs", ","), ("ts", " ")))
     places = (element.text or "").split(blank if blank.strip() else None)
     width = len(places[0].split(comma)) if places else 2
     text = (element.text or "").replace(comma, " ") if comma.strip() else element.text

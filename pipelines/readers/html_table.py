@@ -99,7 +99,7 @@ def _grid(table: Element, report: Report) -> Grid:
     for row in table.iter("tr"):
         if next(row.iterancestors("table")) is not table:
             continue
-        line, open_cells = _line(row, open_cells)
+        line, open_cells = _line(row, open_cells, report.limits.columns)
         cells += len(line)
         if cells > report.limits.cells or len(line) > report.limits.columns:
             text = f"more than {report.limits.cells} cells or {report.limits.columns} columns"
@@ -110,9 +110,12 @@ def _grid(table: Element, report: Report) -> Grid:
 
 
 def _line(
-    row: Element, above: dict[int, tuple[str | None, int]]
+    row: Element, above: dict[int, tuple[str | None, int]], most: int
 ) -> tuple[list[str | None], dict[int, tuple[str | None, int]]]:
-    """Give a row's cells with those that reach down from above, and the ones that reach further down."""
+    """Give a row's cells with those that reach down from above, and the ones that reach further down.
+
+    Nothing is looked at past one column more than the most.
+    """
     line: dict[int, str | None] = {at: text for at, (text, _left) in above.items()}
     below = {at: (text, left - 1) for at, (text, left) in above.items() if left > 1}
     at = 0
@@ -121,6 +124,8 @@ def _line(
         for _over in range(_span(cell, "colspan")):
             while at in line:
                 at += 1
+            if at > most:
+                break
             line[at] = text
             if (down := _span(cell, "rowspan")) > 1:
                 below[at] = (text, down - 1)

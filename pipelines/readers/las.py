@@ -5,6 +5,7 @@ reader of data is not used: it turns texts into numbers, mends lines without say
 """
 
 import codecs
+import contextlib
 import functools
 import re
 from collections.abc import Iterator
@@ -26,6 +27,7 @@ VALUE_FIRST = frozenset({"STRT", "STOP", "STEP", "NULL"})
 """Items of version 1.2's well section whose value stands before the colon; that of all others stands behind it."""
 USUAL_NULLS = frozenset({"-999", "-999.25", "-9999", "-9999.25", "-99999", "-99999.25", "-999999"})
 RUN_ON = re.compile(r"(?<=[0-9.])(?=-)")
+HEADER_CHARACTERS = 4096
 TOLERANCE = 1.5
 """Steps by which the last depth may miss what the header says."""
 
@@ -163,9 +165,11 @@ def _take(parse: Any, header: _Header, section: str, line: Line, report: Report)
     if not section:
         header.other.append(text)
         return
-    try:
-        parts = parse(text, section_name=section)
-    except AttributeError:  # what lasio raises where its pattern does not match
+    parts = None
+    if len(text) <= HEADER_CHARACTERS:
+        with contextlib.suppress(AttributeError):  # what lasio raises where its pattern does not match
+            parts = parse(text, section_name=section)
+    if parts is None:
         report.reject_row("read.malformed_line", text, "a header line is MNEM.UNIT VALUE : TEXT", row=number)
         return
     value, description = parts["value"], parts["descr"]

@@ -10,14 +10,11 @@ from tests.partners import opened, rules_of
 STRICT = Limits(deadline_s=10, cpu_s=5, memory_bytes=1 << 30, output_bytes=256 << 20)
 READERS = ("aseg_gdf2", "gml", "html_table", "las", "xls")
 FOREIGN = (
-    "csv/cols_20000.csv",
     "gz/bomb.csv.gz",
     "geojson/deep_100k.geojson",
     "parquet/dict_bomb_500MB.parquet",
-    "vrt/masquerade.geojson",
     "xlsx/sheet_bomb.xlsx",
     "xml/deep_200000.kml",
-    "zip/slip_abs.zip",
 )
 
 

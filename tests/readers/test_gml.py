@@ -88,7 +88,7 @@ def test_what_any_feature_repeats_is_a_list_of_equal_length_in_every_row(tmp_pat
 def test_the_columns_can_be_named_and_the_others_are_told(tmp_path: Path) -> None:
     text = collection(mine("<erl:name>A</erl:name><erl:owner>B</erl:owner>"))
     outcome = opened(text, "gml", tmp_path, columns=["status", "name"])
-    assert rows_of(outcome).to_pylist() == [{"status": None, "name": "A", "_row": 1}]
+    assert rows_of(outcome).to_pylist() == [{"status": None, "name": "A", "_wkb": None, "_row": 1}]
     assert [(issue["rule"], issue["found"]) for issue in outcome.issues] == [("read.columns_left", "@id, owner")]
 
 
@@ -102,30 +102,37 @@ def test_features_of_several_kinds_must_be_chosen_from(tmp_path: Path) -> None:
     assert rules_of(opened(text, "gml", tmp_path, feature="Mine"))[0][0] == "read.feature_missing"
 
 
-@pytest.mark.parametrize(
-    ("srs", "options", "east", "rules"),
-    [
-        ("urn:ogc:def:crs:EPSG::4326", {}, 40.0, []),
-        ("urn:x-ogc:def:crs:EPSG:6.9:4326", {}, 40.0, []),
-        ("http://www.opengis.net/def/crs/EPSG/0/4326", {}, 40.0, []),
-        ("urn:ogc:def:crs:OGC:1.3:CRS84", {}, 10.0, []),
-        ("http://www.opengis.net/gml/srs/epsg.xml#4326", {}, 10.0, []),
-        ("EPSG:4326", {}, 10.0, ["read.axis_order"]),
-        ("EPSG:4326", {"axis_order": "yx"}, 40.0, []),
-        ("urn:ogc:def:crs:EPSG::4326", {"axis_order": "xy"}, 10.0, []),
-        ("EPSG:28355", {}, 10.0, []),
-        ("urn:ogc:def:crs:EPSG::27700", {}, 10.0, []),
-        ("urn:ogc:def:crs:EPSG::2193", {}, 40.0, []),
-        ("urn:ogc:def:crs:EPSG::999999", {}, 10.0, ["read.crs_unknown"]),
-        ("local grid", {}, 10.0, ["read.crs_unknown"]),
-    ],
+NORTH_FIRST = (
+    "urn:ogc:def:crs:EPSG::4326",
+    "urn:x-ogc:def:crs:EPSG:6.9:4326",
+    "http://www.opengis.net/def/crs/EPSG/0/4326",
+    "urn:ogc:def:crs:EPSG::2193",
 )
-def test_the_order_of_axes_follows_the_form_of_the_srs_name(
-    tmp_path: Path, srs: str, options: dict[str, str], east: float, rules: list[str]
-) -> None:
-    outcome = opened(collection(placed("Point ><gml:pos>10 40</gml:pos></gml:Point>", srs)), "gml", tmp_path, **options)
-    assert shapely.from_wkb(rows_of(outcome)["_wkb"][0].as_py()).x == east
-    assert [rule for rule, _severity, _row in rules_of(outcome)] == rules
+EAST_FIRST = (
+    "urn:ogc:def:crs:OGC:1.3:CRS84",
+    "http://www.opengis.net/gml/srs/epsg.xml#4326",
+    "EPSG:28355",
+    "urn:ogc:def:crs:EPSG::27700",
+)
+OPEN = ("EPSG:4326", "urn:ogc:def:crs:EPSG::999999", "local grid")
+
+
+def test_the_order_of_axes_follows_the_form_of_the_srs_name(tmp_path: Path) -> None:
+    point = "Point ><gml:pos>10 40</gml:pos></gml:Point>"
+    names = [*NORTH_FIRST, *EAST_FIRST, *OPEN]
+    text = collection(*(placed(point, name) for name in names))
+    outcome = opened(text, "gml", tmp_path)
+    east = dict(zip(names, shapes(outcome), strict=True))
+    assert {name for name, where in east.items() if where == "POINT (40 10)"} == set(NORTH_FIRST)
+    assert [(issue["rule"], issue["found"]) for issue in outcome.issues[1:]] == [
+        ("read.axis_order", "1 shapes under EPSG:4326"),
+        ("read.crs_unknown", "1 shapes under urn:ogc:def:crs:EPSG::999999"),
+        ("read.crs_unknown", "1 shapes under local grid"),
+    ]
+    assert set(shapes(opened(text, "gml", tmp_path, axis_order="yx"))) == {"POINT (40 10)"}
+    declared = opened(text, "gml", tmp_path, axis_order="xy")
+    assert set(shapes(declared)) == {"POINT (10 40)"}
+    assert "read.axis_order" not in {rule for rule, _severity, _row in rules_of(declared)}
 
 
 def test_gml2_has_x_first_under_a_short_name(tmp_path: Path) -> None:
@@ -202,6 +209,7 @@ def test_a_shape_that_cannot_be_read_is_told_and_its_row_goes_on(tmp_path: Path)
         "Point ><gml:pos/></gml:Point>",
         "LineString ><gml:posList>1 2 3</gml:posList></gml:LineString>",
         "Polygon ></gml:Polygon>",
+        'Point ><gml:coordinates cs="" decimal="">1 2</gml:coordinates></gml:Point>',
         "Curve ><gml:segments><gml:Arc><gml:posList>0 0 1 1 2 0</gml:posList></gml:Arc></gml:segments></gml:Curve>",
     ]
     outcome = opened(collection(*map(placed, unreadable)), "gml", tmp_path)
@@ -322,8 +330,17 @@ INSPIRE = """<base:SpatialDataSet xmlns:base="http://inspire.ec.europa.eu/schema
 </mr:MineralOccurrence></base:member></base:SpatialDataSet>"""
 
 
-def test_inspire_mines_keep_names_codes_and_why_a_value_is_missing(tmp_path: Path) -> None:
-    (row,) = rows_of(opened(INSPIRE, "gml", tmp_path, feature="Mine")).to_pylist()
+EARTHRESOURCEML_2 = (
+    INSPIRE.replace("inspire.ec.europa.eu/schemas/mr-core/4.0", "xmlns.earthresourceml.org/EarthResource/2.0")
+    .replace("base:member", "wfs:member")
+    .replace("base:SpatialDataSet", "wfs:FeatureCollection")
+    .replace("xmlns:gml=", 'xmlns:wfs="http://www.opengis.net/wfs/2.0" xmlns:gml=')
+)
+
+
+@pytest.mark.parametrize("text", [INSPIRE, EARTHRESOURCEML_2], ids=["inspire_4_0", "earthresourceml_2_0"])
+def test_mines_keep_names_codes_and_why_a_value_is_missing(tmp_path: Path, text: str) -> None:
+    (row,) = rows_of(opened(text, "gml", tmp_path, feature="Mine")).to_pylist()
     assert json.loads(row["mineName.MineName.mineName"]) == ["Gruve A", "Mine A"]
     assert json.loads(row["mineName.MineName.isPreferred"]) == ["true", "false"]
     assert row["inspireId.Identifier.localId"] == "17"
@@ -359,6 +376,12 @@ def test_answers_of_real_services_are_read(tmp_path: Path, shared: Path, name: s
     assert (outcome.rows, shapes(outcome)[0], outcome.rejected) == (rows, first, 0)
 
 
+def test_the_real_answer_in_lat_lon_is_told_until_the_feed_says_so(tmp_path: Path, shared: Path) -> None:
+    outcome = opened(shared / "data/usgs-mrds/mrds_sample.xml", "gml", tmp_path)
+    assert rules_of(outcome) == [("read.axis_order", "warning", None), ("read.latitude_impossible", "warning", 1)]
+    assert shapes(outcome) == ["POINT (41.46 -122.91)"]
+
+
 def test_complex_features_keep_names_commodities_and_links(tmp_path: Path, shared: Path) -> None:
     file = shared / "data/cgi-earthresourceml/GSV_MineralOccurrence_V2.xml"
     (row,) = rows_of(opened(file, "gml", tmp_path)).to_pylist()
@@ -375,6 +398,8 @@ def test_complex_features_keep_names_commodities_and_links(tmp_path: Path, share
 
 def test_answers_without_features_say_so(tmp_path: Path, shared: Path) -> None:
     for name in ("EmptyWFSResponse", "mineralOccurrenceNoFeaturesResponse"):
+        wanted = opened(shared / f"data/wfs-responses/{name}.xml", "gml", tmp_path, columns=["name"])
+        assert rows_of(wanted).column_names == ["name", "_wkb", "_row"]
         outcome = opened(shared / f"data/wfs-responses/{name}.xml", "gml", tmp_path)
         assert (outcome.rows, outcome.path is None) == (0, False)
         assert [rule for rule, _severity, _row in rules_of(outcome)] == ["read.features_told", "read.no_rows"]

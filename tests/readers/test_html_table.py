@@ -51,10 +51,11 @@ def test_one_of_several_tables_must_be_chosen(tmp_path: Path) -> None:
         (b"<table><tr><td>\xff</table>", "read.encoding"),
         (b"<table><tr><td></table>", "read.header_missing"),
         (b"<table><tr>" + b"<td>x" * 5000 + b"</table>", "read.too_large"),
+        (b"<table><tr>" + b"<td colspan=999>x" * 50_000 + b"</table>", "read.too_large"),
     ],
 )
 def test_what_is_no_sound_table_is_refused(tmp_path: Path, content: bytes, rule: str) -> None:
-    outcome = opened(content, "html_table", tmp_path)
+    outcome = opened(content, "html_table", tmp_path, limits=Limits(deadline_s=20, cpu_s=5, memory_bytes=1 << 30))
     assert (outcome.path, rules_of(outcome)) == (None, [(rule, "error", None)])
 
 

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from pipelines import formats
 from pipelines.errors import ContractError
 from pipelines.readers import OPTIONS, READERS, SUFFIXES, check_options
 
@@ -18,7 +19,7 @@ WRONG = {
     "encoding": ("html_table", {"encoding": "latin-99"}, "no encoding"),
     "header_rows": ("xls", {"header_rows": 0}, "must be at least 1"),
     "sheet": ("xlsx", {"sheet": 1}, "cannot be 1"),
-    "record": ("aseg_gdf2", {"records": "COMM"}, "no option 'records'; have ['record']"),
+    "record": ("aseg_gdf2", {"records": "COMM"}, "no option 'records'"),
     "nested": ("json", {"nested": "paths"}, "must be one of ('text', 'columns')"),
     "explode": ("json", {"explode": True}, "cannot be True"),
 }
@@ -53,3 +54,8 @@ def test_options_that_fit_are_taken(reader: str, options: dict[str, Any]) -> Non
 
 def test_every_reader_has_options_and_a_suffix() -> None:
     assert set(READERS) == set(OPTIONS) == set(SUFFIXES)
+
+
+def test_only_readers_that_there_are_are_proposed() -> None:
+    proposed = {*formats.READERS.values(), *(reader for _sign, reader in formats.SIGNS.values())}
+    assert proposed | {"delimited", "json"} <= set(READERS)

@@ -106,7 +106,7 @@ def test_failed_formulas_and_hidden_rows_are_told(tmp_path: Path) -> None:
     [
         (b"<table><tr><td>1</td></tr></table>", "read.not_xls", "declare the reader html_table"),
         (b"id,name\n1,a\n", "read.not_xls", "declare the reader delimited"),
-        (b"PK\x03\x04", "read.not_xls", "declare the reader xlsx"),
+        (b"PK\x03\x04 [Content_Types].xml", "read.not_xls", "declare the reader xlsx"),
         (book([["a"], ["x"]])[:1500], "read.malformed", "open it in a spreadsheet program"),
         (b"\xd0\xcf\x11\xe0" + b"\x00" * 600, "read.malformed", "open it in a spreadsheet program"),
     ],
