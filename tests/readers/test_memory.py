@@ -17,7 +17,7 @@ import shapely
 from tests.conftest import PROJECT
 
 pytestmark = pytest.mark.slow
-ROWS = 4_000
+ROWS = 2_000
 """Of the sample; measured are ten times and a hundred times as many."""
 TOLERANCE = 1.2
 MEASURE = """
