@@ -9,6 +9,7 @@ MAGIC = (
     (b"\xd0\xcf\x11\xe0", "an old binary Office file"),
     (b"%PDF", "a PDF file"),
     (b"PAR1", "a Parquet file"),
+    (b"fgb\x03fgb", "a FlatGeobuf file"),
     (b"SQLite format 3", "an SQLite or GeoPackage file"),
     (b"\x00\x00\x27\x0a", "a shapefile"),
     (b"7z\xbc\xaf", "a 7z archive"),

@@ -76,7 +76,13 @@ def test_reading_again_gives_the_same_and_nothing_stale(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("table", "words"),
     [
-        ({"reader": "parquet"}, "no reader 'parquet'; have"),
+        ({"reader": "parquet"}, "no reader 'parquet'; did you mean 'geoparquet'"),
+        ({"reader": "pdf"}, "no reader 'pdf'; have"),
+        ({"reader": "shapefile", "options": {"layr": "pits"}}, "no option 'layr'; did you mean 'layer'"),
+        ({"reader": "geopackage", "options": {"layer": 3}}, "option layer cannot be 3"),
+        ({"reader": "kml", "options": {"encoding": "utf-8"}}, "no option 'encoding'; have"),
+        ({"reader": "delimited", "options": {"unit_row": 2}}, "no option 'unit_row'; did you mean 'units_row'"),
+        ({"reader": "delimited", "options": {"comment": "//"}}, "comment must be one plain character"),
         ({"reader": "delimited", "options": {"separator": ";"}}, "no option 'separator'; have"),
         ({"reader": "delimited", "options": {"delimiter": ";;"}}, "delimiter must be one plain character"),
         ({"reader": "delimited", "options": {"delimiter": ""}}, "delimiter must be one plain character"),

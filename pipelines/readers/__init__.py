@@ -109,11 +109,11 @@ def check_options(reader: str, options: dict[str, Any]) -> None:
     >>> check_options("xlsx", {"sheet": "Deposits", "header_row": 13})
     """
     if reader not in READERS:
-        raise ContractError(f"no reader {reader!r}{_nearest(reader, READERS)}; have {sorted(READERS)}")
+        raise ContractError(f"no reader {reader!r}{_known(reader, READERS)}")
     known = OPTIONS[reader]
     for name, value in options.items():
         if name not in known:
-            raise ContractError(f"reader {reader}: no option {name!r}{_nearest(name, known)}; have {sorted(known)}")
+            raise ContractError(f"reader {reader}: no option {name!r}{_known(name, known)}")
         if not isinstance(value, known[name]) or isinstance(value, bool):
             raise ContractError(f"reader {reader}: option {name} cannot be {value!r}")
         _check_value(reader, name, value)
@@ -121,9 +121,10 @@ def check_options(reader: str, options: dict[str, Any]) -> None:
         raise ContractError("reader ags: the option group is needed, since a file holds many tables")
 
 
-def _nearest(word: str, known: Iterable[str]) -> str:
+def _known(word: str, known: Iterable[str]) -> str:
+    """Give the nearest of the known words, and all of them."""
     found = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
-    return f"; did you mean {found[0]!r}?" if found else ""
+    return f"; did you mean {found[0]!r}? Have {sorted(known)}" if found else f"; have {sorted(known)}"
 
 
 def _check_value(reader: str, name: str, value: Any) -> None:  # noqa: ANN401 - an option's value

@@ -5,10 +5,9 @@ import contextlib
 import csv
 import re
 from collections.abc import Callable, Iterator
-from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import pyarrow as pa
@@ -20,7 +19,7 @@ from pipelines.readers.detection import Seen, contradiction, look, wide
 from pipelines.readers.dialect import BLANKS, DELIMITERS, dialect, separate, splits, tell_decimals, try_split
 from pipelines.readers.report import Report
 from pipelines.readers.tables import column_names, empty, raw_schema, without
-from pipelines.readers.transcode import MARKED, Utf8Stream, byte_order_mark, show
+from pipelines.readers.transcode import MARKED, Paced, Utf8Stream, byte_order_mark, show
 
 OPTIONS: dict[str, tuple[type, ...]] = {
     "comment": (str,),
@@ -33,8 +32,10 @@ OPTIONS: dict[str, tuple[type, ...]] = {
     "units_row": (int,),
 }
 HEAD_BYTES = 1 << 16
-BLOCK_BYTES = 4 << 20
-"""Bytes parsed at once, and so the longest row that can be read; Arrow reads some thirty blocks ahead."""
+BLOCK_BYTES = 1 << 20
+"""Bytes parsed at once, and so about the longest row that can be read."""
+LONG_BLOCK_BYTES = 4 << 20
+"""The same where a line is longer."""
 LINE = re.compile(rb"[^\r\n]*(\r\n|\n|\r)")
 
 
@@ -63,7 +64,7 @@ def read(path: Path, options: dict[str, Any], report: Report) -> Iterator[pa.Rec
         found = kind(file.read(4096))
     if found:
         report.refuse("read.not_text", found, "deliver a delimited text file, or declare the reader of this format")
-    encoding = _encoding(path, options, report)
+    encoding, block_bytes = _encoding(path, options, report)
     try:
         lines = _first_lines(path, encoding, options)
         if "comment" in options:
@@ -73,7 +74,7 @@ def read(path: Path, options: dict[str, Any], report: Report) -> Iterator[pa.Rec
         edit = comments.edit if comments.sign else None
         if delimiter == BLANKS:
             delimiter, edit = " ", lambda block: separate(comments.edit(block))
-        options = {**options, "delimiter": delimiter}
+        options = {**options, "delimiter": delimiter, "block_bytes": block_bytes}
         with contextlib.closing(Utf8Stream(path, encoding, edit)) as stream:
             names, first_row = _header(stream, options, report)
             yield empty(raw_schema(names))
@@ -111,14 +112,30 @@ class _Comments:
             report.issue("read.comments", found, f"lines that begin with {self.sign!r} are no rows", severity="info")
 
 
-def _encoding(path: Path, options: dict[str, Any], report: Report) -> str:
-    """Give the encoding that a byte order mark, the options or the bytes tell, in this order; tell any disagreement."""
-    declared = codecs.lookup(options["encoding"]).name if "encoding" in options else None
+def _encoding(path: Path, options: dict[str, Any], report: Report) -> tuple[str, int]:
+    """Look at all bytes once, and give the encoding and how many bytes to parse at once."""
     with path.open("rb") as file:
         head = file.read(4096)
         marked, broad = byte_order_mark(head), wide(head)
+        if marked == "utf-16" or broad:
+            return _told_encoding(marked, broad, Seen(), options, report), LONG_BLOCK_BYTES
         file.seek(0)
-        seen = Seen() if marked or broad else look(iter(partial(file.read, 1 << 20), b""))
+        long_lines: list[int] = []
+        seen = look(_blocks(file, long_lines))
+    return _told_encoding(marked, None, seen, options, report), LONG_BLOCK_BYTES if long_lines else BLOCK_BYTES
+
+
+def _blocks(file: BinaryIO, long_lines: list[int]) -> Iterator[bytes]:
+    """Give a file's blocks, and note the size of those that no line ends in."""
+    while block := file.read(BLOCK_BYTES // 2):
+        if b"\n" not in block and b"\r" not in block:
+            long_lines.append(len(block))
+        yield block
+
+
+def _told_encoding(marked: str | None, broad: str | None, seen: Seen, options: dict[str, Any], report: Report) -> str:
+    """Give the encoding that a byte order mark, the options or the bytes tell, in this order; tell any disagreement."""
+    declared = codecs.lookup(options["encoding"]).name if "encoding" in options else None
     if marked:
         if not (declared or "utf-8").startswith(marked):
             hint = f"state encoding: {marked} in the table's options"
@@ -236,7 +253,9 @@ def _rows(
         return "skip"
 
     next_row, last = first_row, None
-    for batch in _parser(stream, names, options, reject):
+    paced = Paced(stream)
+    for batch in _parser(paced, names, options, reject):
+        paced.used()
         report.check()
         if last is None:
             tell_decimals(batch, report)
@@ -248,12 +267,12 @@ def _rows(
 
 
 def _parser(
-    stream: Utf8Stream, names: list[str], options: dict[str, Any], reject: Callable[[pa.csv.InvalidRow], str]
+    stream: Paced, names: list[str], options: dict[str, Any], reject: Callable[[pa.csv.InvalidRow], str]
 ) -> pa.csv.CSVStreamingReader:
     """Open the parser on one thread, with which alone it numbers the rows that it rejects."""
     return pa.csv.open_csv(
         stream,
-        read_options=pa.csv.ReadOptions(use_threads=False, block_size=BLOCK_BYTES, column_names=names),
+        read_options=pa.csv.ReadOptions(use_threads=False, block_size=options["block_bytes"], column_names=names),
         parse_options=pa.csv.ParseOptions(
             delimiter=options.get("delimiter", ","),
             quote_char=options.get("quote", '"') or False,

@@ -13,7 +13,7 @@ from pipelines.readers.report import Report
 from pipelines.readers.shapes import Tally
 from pipelines.readers.tables import column_names, empty, raw_schema
 
-BATCH_ROWS = 16_384
+BATCH_ROWS = 8192
 AGAIN = "ask for the file again"
 NONLINEAR = "Nonlinear geometry types"
 MEASURED = "Measured (M) geometry types are not supported"

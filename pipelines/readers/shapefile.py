@@ -5,8 +5,9 @@ import struct
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
+from itertools import chain
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -15,9 +16,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipelines.readers import archive, columns, layers
+from pipelines.readers.dbf import Survey, survey
 from pipelines.readers.detection import Seen, contradiction, look, same
 from pipelines.readers.report import Report
-from pipelines.readers.tables import without
+from pipelines.readers.tables import ROW, without
 from pipelines.readers.transcode import MARKED, decoded, show
 
 OPTIONS: dict[str, tuple[type, ...]] = {"encoding": (str,), "layer": (str,)}
@@ -146,8 +148,10 @@ def _records(parts: _Parts, options: dict[str, Any], report: Report) -> Iterator
     layer = layers.describe(parts.path, None, ENCODING="")
     raw_names = [name.encode("latin-1") for name in layer.fields]
     encoding, seen = _encoding(parts, raw_names, options, report)
+    found = survey(parts.blocks(".dbf"), report.limits.rejected_rows)
+    (count,) = struct.unpack("<i", parts.start(".dbf", 8)[4:])
     source = layers.batches(
-        layer,
+        replace(layer, features=count - found.deleted),
         report,
         number=_record_numbers,
         prepare=partial(_text, encoding=encoding),
@@ -156,11 +160,20 @@ def _records(parts: _Parts, options: dict[str, Any], report: Report) -> Iterator
         ENCODING="",
     )
     for batch in source:
-        yield _sound(batch, encoding, report) if seen.words else batch
-    (count,) = struct.unpack("<i", parts.start(".dbf", 8)[4:])
-    if count > layer.features:
-        found = f"{count - layer.features} of {count} records are marked as deleted"
-        report.issue("read.deleted_records", found, "they are left out, as the format says", severity="info")
+        fitting = _fitting(batch, found.unfit, report) if found.unfit else batch
+        yield _sound(fitting, encoding, report) if seen.words else fitting
+    _tell(found, report)
+
+
+def _tell(found: Survey, report: Report) -> None:
+    """Tell what is left out of the table by the format's own rules."""
+    if found.deleted:
+        hint = "records marked as deleted are left out, as the format says"
+        report.issue("read.deleted_records", f"{found.deleted} records", hint, severity="info")
+    stars = ", ".join(f"{name}: {count}" for name, count in found.stars.items() if count)
+    if stars:
+        hint = "numbers that are asterisks: none, or too long for the field; they are empty here"
+        report.issue("read.asterisks", stars, hint, severity="info")
 
 
 def _record_numbers(ids: pa.Array, _before: int) -> pa.Array:
@@ -169,7 +182,7 @@ def _record_numbers(ids: pa.Array, _before: int) -> pa.Array:
 
 def _encoding(parts: _Parts, names: list[bytes], options: dict[str, Any], report: Report) -> tuple[str, Seen]:
     """Give the encoding of the .dbf and what its bytes look like; tell who states it, and whether the bytes agree."""
-    seen = look([*(name + b"\n" for name in names), *_record_blocks(parts)])
+    seen = look(chain((name + b"\n" for name in names), _record_blocks(parts)))
     page = _page(parts, report)
     declared = options.get("encoding")
     stated = declared or page or LANGUAGE_DRIVERS.get(parts.start(".dbf", 30)[29])
@@ -224,6 +237,17 @@ def _text(column: pa.Array, encoding: str) -> pa.Array:
     distinct = column.cast(pa.binary()).dictionary_encode()
     words = [decoded(word, encoding) for word in distinct.dictionary.to_pylist()]
     return pa.array(words, pa.string()).take(distinct.indices)
+
+
+def _fitting(batch: pa.RecordBatch, bad: dict[int, str], report: Report) -> pa.RecordBatch:
+    """Reject the records with a number or a date that is none, which GDAL makes null or nought."""
+    hit = pc.is_in(batch.column(ROW), pa.array(list(bad), pa.int64()))
+    if not pc.any(hit, min_count=0).as_py():
+        return batch
+    hint = "the text does not fit the type of its field; correct it, or make it a field of text"
+    for number in batch.column(ROW).filter(hit).to_pylist():
+        report.reject_row("read.bad_value", bad[number], hint, row=number, column=bad[number].split(":")[0])
+    return batch.filter(pc.invert(hit))
 
 
 def _sound(batch: pa.RecordBatch, encoding: str, report: Report) -> pa.RecordBatch:

@@ -4,6 +4,7 @@ import codecs
 import io
 import re
 import struct
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,6 +16,8 @@ MARKED = "[\U0010ff80-\U0010ffff]"
 _TO_MARK = {0xDC80 + offset: MARK + 0x80 + offset for offset in range(0x80)}
 TAIL_BYTES = 4096
 LINE_BYTES = 8 << 20
+AHEAD = 2
+PATIENCE_S = 0.25
 BOMS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
 
 
@@ -129,6 +132,31 @@ class Utf8Stream(io.RawIOBase):
     def _marked(self, text: str) -> bytes:
         self.undecodable = True
         return text.translate(_TO_MARK).encode("utf-8", "replace")
+
+
+class Paced(io.RawIOBase):
+    """A stream that is read at most AHEAD blocks ahead of whoever uses what was read.
+
+    Arrow's parser of CSV reads some thirty blocks ahead, which is memory. A block may give no batch, so that nobody
+    says that it was used; then reading goes on after PATIENCE_S.
+    """
+
+    def __init__(self, stream: Utf8Stream) -> None:
+        self._stream = stream
+        self._room = threading.Semaphore(AHEAD)
+
+    def readable(self) -> bool:
+        """Say that it can be read."""
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        """Give what the stream gives, when there is room for it."""
+        self._room.acquire(timeout=PATIENCE_S)
+        return self._stream.read(size)
+
+    def used(self) -> None:
+        """Make room for one more block."""
+        self._room.release()
 
 
 def _is_utf8(block: bytes) -> bool:

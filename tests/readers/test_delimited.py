@@ -299,3 +299,8 @@ def test_comments_over_many_blocks_shift_no_row(tmp_path: Path) -> None:
     table = rows_of(outcome)
     assert table["id"].to_pylist() == [str(row) for row in table["_row"].to_pylist()]
     assert table.num_rows == 100_000 - 100
+
+
+def test_a_line_of_some_megabytes_is_read(tmp_path: Path) -> None:
+    outcome = opened(f"id,shape\n1,{'x' * 3_000_000}\n2,y\n", "delimited", tmp_path)
+    assert [len(value) for value in rows_of(outcome)["shape"].to_pylist()] == [3_000_000, 1]

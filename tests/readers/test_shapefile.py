@@ -207,3 +207,53 @@ def test_a_cpg_of_an_unknown_word_is_as_if_there_were_none(tmp_path: Path) -> No
     outcome = opened(file, "shapefile", tmp_path, parts=parts_of(file, ".dbf", ".shx", ".prj", ".cpg"))
     assert [rule for rule, _severity, _row in rules_of(outcome)] == ["read.cpg_unknown", "read.encoding_assumed"]
     assert rows_of(outcome)["NAME"][1].as_py() == "Ötz"
+
+
+def deposits(folder: Path) -> Path:
+    """Write a shapefile with a number and a date in each of three records."""
+    folder.mkdir(parents=True, exist_ok=True)
+    pyogrio.raw.write(
+        str(folder / "deposits.shp"),
+        geometry=shapely.to_wkb(shapely.points([(10, 60), (11, 61), (12, 62)])),
+        field_data=[np.array([1.5, -2.0, np.nan]), np.array(["2026-01-02"] * 3, dtype="datetime64[D]")],
+        fields=["GRADE", "DAY"],
+        geometry_type="Point",
+        crs="EPSG:4326",
+        driver="ESRI Shapefile",
+    )
+    return folder / "deposits.shp"
+
+
+def changed(file: Path, old: bytes, new: bytes) -> Path:
+    """Put other bytes into the second record of a .dbf."""
+    table = bytearray(file.with_suffix(".dbf").read_bytes())
+    header, width = int.from_bytes(table[8:10], "little"), int.from_bytes(table[10:12], "little")
+    record = slice(header + width, header + 2 * width)
+    assert old in table[record]
+    table[record] = table[record].replace(old, new.ljust(len(old)), 1)
+    file.with_suffix(".dbf").write_bytes(table)
+    return file
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        (b"-2.000000000000000", b"n/a", "GRADE: n/a"),
+        (b"20260102", b"spring", "DAY: spring"),
+    ],
+    ids=["a word", "no date"],
+)
+def test_a_value_that_gdal_would_change_rejects_its_record(tmp_path: Path, old: bytes, new: bytes, told: str) -> None:
+    file = changed(deposits(tmp_path / "a"), old, new)
+    outcome = opened(file, "shapefile", tmp_path, parts=parts_of(file, ".dbf", ".shx", ".prj", ".cpg"))
+    assert rows_of(outcome)["_row"].to_pylist() == [1, 3]
+    assert rows_of(outcome)["GRADE"].to_pylist() == ["1.5", None]
+    told_of = {issue["rule"]: (issue["row"], issue["found"]) for issue in outcome.issues}
+    assert (told_of["read.bad_value"], told_of["read.asterisks"]) == ((2, told), (None, "GRADE: 1"))
+
+
+def test_records_marked_as_deleted_are_left_out_and_counted(tmp_path: Path) -> None:
+    file = changed(deposits(tmp_path / "a"), b" ", b"*")
+    outcome = opened(file, "shapefile", tmp_path, parts=parts_of(file, ".dbf", ".shx", ".prj", ".cpg"))
+    assert rows_of(outcome)["_row"].to_pylist() == [1, 3]
+    assert rules_of(outcome) == [("read.deleted_records", "info", None), ("read.asterisks", "info", None)]
