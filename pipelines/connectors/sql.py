@@ -148,7 +148,7 @@ def _engine(table: Table, drop: Path, *, parts: dict[str, str], until: float) ->
         raise RejectedError(f"{addresses.redact(table.url or '')}: names no host; allow_private permits this machine")
     if url.get_backend_name() == "postgresql":
         milliseconds = max(1, int((until - time.monotonic()) * 1000))
-        arguments |= {"connect_timeout": CONNECT_S, "options": f"-c statement_timeout={milliseconds}"}
+        arguments |= {"connect_timeout": CONNECT_S, "options": f"-c statement_timeout={milliseconds} -c TimeZone=UTC"}
         arguments |= {} if private or "sslmode" in url.query else {"sslmode": "require"}
     try:
         return sa.create_engine(url, poolclass=sa.NullPool, connect_args=arguments, hide_parameters=True)
@@ -196,6 +196,7 @@ def _reading(connection: Connection, job: _Job) -> Iterator[None]:
 
 def _copy(connection: Connection, job: _Job, target: Path) -> None:
     """Write the rows to a file, and compare their number with what was counted."""
+    connection.execution_options(no_parameters=True)  # else a % in a select would be taken for a parameter
     declared = int(connection.exec_driver_sql(f"SELECT count(*) FROM ({job.query}) AS q").scalar_one())  # noqa: S608 - the feed's own query
     order = ", ".join(f"q.{_quoted(column)}" for column in job.key)
     wkb = f", ST_AsBinary(q.{_quoted(job.geometry)}) AS {WKB}" if job.geometry else ""
