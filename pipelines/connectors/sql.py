@@ -202,7 +202,8 @@ def _copy(connection: Connection, job: _Job, target: Path) -> None:
     wkb = f", ST_AsBinary(q.{_quoted(job.geometry)}) AS {WKB}" if job.geometry else ""
     ordered = f"SELECT q.*{wkb} FROM ({job.query}) AS q ORDER BY {order}"  # noqa: S608 - the feed's own query
     metadata = _geo(connection, job) if job.geometry else {}
-    result = connection.execution_options(yield_per=BATCH_ROWS).exec_driver_sql(ordered)
+    connection.execution_options(stream_results=True, max_row_buffer=BATCH_ROWS)
+    result = connection.exec_driver_sql(ordered)
     names = list(result.keys())
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
@@ -212,7 +213,7 @@ def _copy(connection: Connection, job: _Job, target: Path) -> None:
     fetched, last = 0, None
     make = pq.ParquetWriter if job.name.endswith(".parquet") else pa.csv.CSVWriter
     with make(target, schema) as writer:
-        for rows in result.partitions():
+        for rows in result.partitions(BATCH_ROWS):
             last = _check_keys([tuple(row[place] for place in keys) for row in rows], last, job)
             writer.write_table(_table(names, rows, schema, job.geometry))
             fetched += len(rows)

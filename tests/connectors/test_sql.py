@@ -156,7 +156,9 @@ def served(database: str, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
 
 @pytest.mark.slow
 def test_a_table_of_postgis_comes_with_its_shapes_and_exact_values(served: dict[str, Any], tmp_path: Path) -> None:
-    found = pq.read_table(fetched(tmp_path, **served, geometry="place"))
+    path = fetched(tmp_path, **served, geometry="place")
+    assert pq.read_metadata(path).num_row_groups == 3
+    found = pq.read_table(path)
     assert found.num_rows == 25_000
     assert found["id"].to_pylist() == [str(number) for number in range(1, 25_001)]
     first, second = found.slice(0, 2).drop(["place"]).to_pylist()
