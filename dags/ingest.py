@@ -127,7 +127,7 @@ def ingest_dag(feed: Feed) -> DAG:
 
 def feed_page(feed: Feed) -> str:
     """Describe a feed on its DAG's page."""
-    places = [f"- `{table.path or table.url}` ({name}, {table.reader})" for name, table in feed.tables.items()]
+    places = [f"- `{table.place}` ({name}, {table.reader})" for name, table in feed.tables.items()]
     parts = [
         f"## {feed.title}",
         feed.description,

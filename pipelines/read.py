@@ -19,8 +19,8 @@ from pipelines.contracts import Table
 from pipelines.deliveries import INDEX, Delivery, LandedFile
 from pipelines.errors import ContractError, RejectedError
 from pipelines.readers import SUFFIXES, Limits, check_options
-from pipelines.readers.pages import PageRows, join
-from pipelines.readers.sandbox import Outcome, isolation, open_file
+from pipelines.readers.pages import join
+from pipelines.readers.sandbox import Opened, Outcome, isolation, open_file, open_files
 
 DEFAULT_LIMITS = Limits()
 
@@ -133,17 +133,23 @@ def _table(delivery: Delivery, name: str, table: Table, *, raw: Path, limits: Li
 
 
 def _pages(delivery: Delivery, index: LandedFile, table: Table, *, target: Path, limits: Limits) -> Outcome:
-    """Have the pages of a service read one by one, in the order of their index, as one table."""
+    """Have the pages of a service read by a child, in the order of their index, as one table."""
+    target.unlink(missing_ok=True)
     told = json.loads(delivery.path(index).read_text(encoding="utf-8"))
     landed = {part.sha256: part for part in delivery.parts(index)}
-    pages = []
-    for number, page in enumerate(told["pages"]):
-        alone = target.with_name(f".{target.stem}-{number}.arrow")
-        outcome = _file(delivery, landed[page["sha256"]], table, target=alone, limits=limits)
-        pages.append(PageRows(page["name"], page["rows"], page["first_row"], outcome))
-        if outcome.path is None:
-            break
-    return join(index.name, pages, target)
+    private = target.parent / f".{uuid4().hex}"
+    private.mkdir(mode=0o700)
+    try:
+        files = []
+        for number, page in enumerate(told["pages"]):
+            staged = private / f"input-{number}{SUFFIXES[table.reader]}"
+            _copy(delivery, landed[page["sha256"]], staged)
+            files.append(Opened(staged, private / f"{number}.arrow", page["name"]))
+        outcomes = open_files(files, reader=table.reader, options=reader_options(table), limits=limits)
+        counts = [page["rows"] for page in told["pages"]]
+        return join(index.name, outcomes, counts, target)
+    finally:
+        shutil.rmtree(private, ignore_errors=True)
 
 
 def _file(delivery: Delivery, file: LandedFile, table: Table, *, target: Path, limits: Limits) -> Outcome:

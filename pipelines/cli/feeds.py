@@ -31,7 +31,7 @@ def list_feeds(json: Json = False) -> None:
             "feed": feed.id,
             "partner": feed.partner,
             "fills": ", ".join(feed.datasets),
-            "files": ", ".join(sorted({table.path or table.url or "" for table in feed.tables.values()})),
+            "files": ", ".join(sorted({table.place for table in feed.tables.values()})),
             "schedule": feed.schedule,
             "licence": feed.rights.licence,
         }

@@ -14,7 +14,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +38,7 @@ OPTIONS: dict[str, tuple[type, ...]] = {
 }
 DEADLINE_S = 6 * 3600.0
 PAGE_S = 120.0
-PAGE_BYTES = 64 << 20
+PAGE_BYTES = 32 << 20
 PAGE_SIZE = 2000
 PAGE_FLOOR = 25
 PROGRESS = "progress.json"
@@ -132,8 +132,9 @@ def fetch_pages(
 
 
 def shown(service: Service, table: Table) -> str:
-    """Give the address of a service's layer, as a folder of the files made of it."""
-    return f"{redact(table.url or '').rstrip('/')}/{service.name}"
+    """Give the address of a service's layer, as a folder of its files; another question is another folder."""
+    question = hashlib.sha256(service.url(0, 0, None).encode()).hexdigest()[:8]
+    return f"{redact(table.url or '').rstrip('/')}/{service.name}@{question}"
 
 
 class _Fetch:
@@ -192,8 +193,8 @@ class _Fetch:
 
     def _ask(self, url: str, left: float) -> Ask:
         ask = ask_of(self.table, url, headers=self.service.headers)
-        bounds = {"deadline_s": min(float(self.table.options.get("page_s", PAGE_S)), left)}
-        return Ask(**{**vars(ask), **bounds, "max_bytes": min(ask.max_bytes, PAGE_BYTES)})
+        deadline_s = min(float(self.table.options.get("page_s", PAGE_S)), left)
+        return replace(ask, deadline_s=deadline_s, max_bytes=min(ask.max_bytes, PAGE_BYTES))
 
     def _more(self, pages: list[Kept]) -> bool:
         if self.service.linked:
@@ -296,13 +297,10 @@ def _unchanged(service: Service, table: Table, previous: tuple[Fetched, ...], co
         told = json.loads(index.path.read_text(encoding="utf-8"))
         if told["content"] == content:
             pages = [by_place[f"{shown(service, table)}/{page['name']}"] for page in told["pages"]]
-            again = ("not modified",)
-            return [_again(index, again), *(_again(page, again, index.name) for page in pages)]
+            notes = ("not modified",)
+            parts = (replace(page, notes=notes, part_of=index.name) for page in pages)
+            return [replace(index, notes=notes), *parts]
     return []
-
-
-def _again(file: Fetched, notes: tuple[str, ...], part_of: str | None = None) -> Fetched:
-    return Fetched(**{**vars(file), "notes": notes, "part_of": part_of})
 
 
 def _deliver(

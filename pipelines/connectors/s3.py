@@ -98,6 +98,7 @@ class _Bucket:
         return S3Store(
             self.name,
             endpoint=self.endpoint,
+            aws_endpoint_url_s3=self.endpoint,
             region=region,
             virtual_hosted_style_request=False,
             client_options={"allow_http": self.private, "timeout": timedelta(seconds=IDLE_S)},

@@ -148,7 +148,7 @@ def _engine(table: Table, drop: Path, *, parts: dict[str, str], until: float) ->
         raise RejectedError(f"{addresses.redact(table.url or '')}: names no host; allow_private permits this machine")
     if url.get_backend_name() == "postgresql":
         milliseconds = max(1, int((until - time.monotonic()) * 1000))
-        arguments |= {"connect_timeout": CONNECT_S, "options": f"-c statement_timeout={milliseconds}"}
+        arguments |= {"connect_timeout": CONNECT_S, "options": f"-c statement_timeout={milliseconds} -c TimeZone=UTC"}
         arguments |= {} if private or "sslmode" in url.query else {"sslmode": "require"}
     try:
         return sa.create_engine(url, poolclass=sa.NullPool, connect_args=arguments, hide_parameters=True)
@@ -196,12 +196,14 @@ def _reading(connection: Connection, job: _Job) -> Iterator[None]:
 
 def _copy(connection: Connection, job: _Job, target: Path) -> None:
     """Write the rows to a file, and compare their number with what was counted."""
+    connection.execution_options(no_parameters=True)  # else a % in a select would be taken for a parameter
     declared = int(connection.exec_driver_sql(f"SELECT count(*) FROM ({job.query}) AS q").scalar_one())  # noqa: S608 - the feed's own query
     order = ", ".join(f"q.{_quoted(column)}" for column in job.key)
     wkb = f", ST_AsBinary(q.{_quoted(job.geometry)}) AS {WKB}" if job.geometry else ""
     ordered = f"SELECT q.*{wkb} FROM ({job.query}) AS q ORDER BY {order}"  # noqa: S608 - the feed's own query
     metadata = _geo(connection, job) if job.geometry else {}
-    result = connection.execution_options(yield_per=BATCH_ROWS).exec_driver_sql(ordered)
+    connection.execution_options(stream_results=True, max_row_buffer=BATCH_ROWS)
+    result = connection.exec_driver_sql(ordered)
     names = list(result.keys())
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
@@ -211,7 +213,7 @@ def _copy(connection: Connection, job: _Job, target: Path) -> None:
     fetched, last = 0, None
     make = pq.ParquetWriter if job.name.endswith(".parquet") else pa.csv.CSVWriter
     with make(target, schema) as writer:
-        for rows in result.partitions():
+        for rows in result.partitions(BATCH_ROWS):
             last = _check_keys([tuple(row[place] for place in keys) for row in rows], last, job)
             writer.write_table(_table(names, rows, schema, job.geometry))
             fetched += len(rows)

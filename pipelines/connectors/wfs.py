@@ -76,10 +76,8 @@ def _declared(service: Service, table: Table, version: str, folder: Path) -> int
     answer = get(ask_of(table, url, headers=service.headers), folder)
     try:
         return xml_hits(answer.path)
-    except (RejectedError, SourceError) as error:
-        if version == "1.0.0":
-            return None
-        raise type(error)(f"{service.name}: how many there are cannot be told: {error}") from error
+    except (RejectedError, SourceError):
+        return None  # the pages will tell, or meet the same exception
     finally:
         answer.path.unlink(missing_ok=True)
 

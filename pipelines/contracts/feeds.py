@@ -37,6 +37,11 @@ class Table(Model):
         return self
 
     @property
+    def place(self) -> str:
+        """Where the table is fetched from, for people: path, address, or a path below an address."""
+        return "/".join(part.rstrip("/") for part in (self.url, self.path) if part)
+
+    @property
     def file(self) -> str:
         """Name of the table's main file, as the partner calls it."""
         return (self.path or self.url or "").rstrip("/").rsplit("/", 1)[-1]

@@ -1,4 +1,4 @@
-"""The process in which one file of a partner is opened.
+"""The process in which one file of a partner is opened, or the pages of one table.
 
 It gets a specification as JSON on its standard input, confines itself, and writes Arrow IPC to its standard output and
 JSON lines of findings to a second pipe. It knows no secret, and is started without a network where the host allows it.
@@ -28,26 +28,27 @@ GRACE_S = 2
 
 
 def main() -> int:
-    """Read one file as the specification on standard input says, and give the exit code."""
+    """Read files one after the other as the specification on standard input says, and give the exit code."""
     spec = json.load(sys.stdin)
     limits = Limits(**spec["limits"])
     confine(limits)
     with os.fdopen(spec["report"], "w", encoding="utf-8") as channel, os.fdopen(1, "wb", closefd=False) as out:
+        for number, (path, file) in enumerate(spec["files"]):
 
-        def send(message: dict[str, Any]) -> None:
-            channel.write(json.dumps(message) + "\n")
+            def send(message: dict[str, Any], number: int = number) -> None:
+                channel.write(json.dumps({**message, "number": number}) + "\n")
 
-        report = Report(spec["file"], send, limits)
-        try:
-            reader = READERS[spec["reader"]]
-            stream(reader(Path(spec["path"]), spec["options"], report), out, report)
-        except RejectedError:
-            return REFUSED
-        except MemoryError:
-            found = f"more than {limits.memory_bytes} bytes of memory"
-            report.issue("read.too_large", found, "deliver the file in parts", severity="error")
-            return REFUSED
-        report.finish()
+            report = Report(file, send, limits)
+            try:
+                reader = READERS[spec["reader"]]
+                stream(reader(Path(path), spec["options"], report), out, report)
+            except RejectedError:
+                return REFUSED
+            except MemoryError:
+                found = f"more than {limits.memory_bytes} bytes of memory"
+                report.issue("read.too_large", found, "deliver the file in parts", severity="error")
+                return REFUSED
+            report.finish()
     return 0
 
 

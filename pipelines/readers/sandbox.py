@@ -85,41 +85,63 @@ def isolation() -> str:
 def open_file(
     staged: Path, target: Path, *, name: str, reader: str, options: dict[str, Any], limits: Limits
 ) -> Outcome:
-    """Have one file read by a child process, and keep its rows as an Arrow IPC file.
+    """Have one file read by a child process, and keep its rows as an Arrow IPC file; see `open_files`."""
+    return open_files([Opened(staged, target, name)], reader=reader, options=options, limits=limits)[0]
+
+
+@dataclass(frozen=True)
+class Opened:
+    """One file that a child opens.
 
     Parameters
     ----------
     staged : a private copy of the file, under a name of ours, in a folder of its own.
     target : where the rows go.
     name : the partner's name of the file, for findings.
+    """
+
+    staged: Path
+    target: Path
+    name: str
+
+
+def open_files(files: list[Opened], *, reader: str, options: dict[str, Any], limits: Limits) -> list[Outcome]:
+    """Have files of one kind read by one child process, and keep the rows of each as an Arrow IPC file.
+
+    Parameters
+    ----------
+    files : all in one folder.
     reader, options : as the feed's table says.
-    limits : beyond any of them the file is refused.
+    limits : beyond any of them a file is refused; those of time and memory are of all files together.
 
     Returns
     -------
-    The outcome. However the child ends, this process goes on.
+    One outcome for each file, up to the first that is refused. However the child ends, this process goes on.
     """
     report_end, child_end = os.pipe()
-    process = _start(staged.parent, child_end)
+    process = _start(files[0].staged.parent, child_end)
     os.close(child_end)
     messages = _Drain(os.fdopen(report_end, "rb"), MESSAGE_BYTES)
     errors = _Drain(_pipe(process.stderr), ERROR_BYTES)
     late = threading.Event()
     watch = threading.Timer(limits.deadline_s, _kill, (process, late))
     watch.start()
-    spec = {"path": str(staged), "file": name, "reader": reader, "options": options, "report": child_end}
+    given = [(str(file.staged), file.name) for file in files]
+    spec = {"files": given, "reader": reader, "options": options, "report": child_end}
     try:
         _tell(_pipe(process.stdin), {**spec, "limits": asdict(limits)})
-        kept = _keep(_pipe(process.stdout), target, limits)
-        if kept.fault and kept.fault[0] == "read.too_large":
+        kept = _keep_all(_pipe(process.stdout), files, limits)
+        if kept[-1].fault and kept[-1].fault[0] == "read.too_large":
             _kill(process)
         process.wait()
     finally:
         watch.cancel()
         _kill(process)
         process.wait()
-    code = None if late.is_set() else process.returncode
-    return _outcome(name, target, kept, _Told.read(messages.text(), name), _Ended(code, errors.text(), limits))
+    last = _Ended(None if late.is_set() else process.returncode, errors.text(), limits)
+    ends = [*(_Ended(0, "", limits) for _file in kept[1:]), last]
+    told = (_Told.read(messages.text(), file.name, number) for number, file in enumerate(files))
+    return [_outcome(*each) for each in zip(files, kept, told, ends, strict=False)]
 
 
 @dataclass(frozen=True)
@@ -139,16 +161,19 @@ class _Told:
     table: dict[str, Any] | None
 
     @classmethod
-    def read(cls, text: str, file: str) -> "_Told":
+    def read(cls, text: str, file: str, number: int) -> "_Told":
+        """Take what was told about the file of this number."""
         issues, table = [], None
         for line in text.splitlines():
             try:
                 message = json.loads(line)
             except (ValueError, RecursionError):
                 continue
-            if isinstance(message, dict) and isinstance(message.get("issue"), dict):
+            if not isinstance(message, dict) or message.get("number") != number:
+                continue
+            if isinstance(message.get("issue"), dict):
                 issues.append(_checked(message["issue"], file))
-            elif isinstance(message, dict) and isinstance(message.get("table"), dict):
+            elif isinstance(message.get("table"), dict):
                 table = message["table"]
         return cls(tuple(issues), table)
 
@@ -240,11 +265,22 @@ def _tell(pipe: IO[bytes], spec: dict[str, Any]) -> None:
         pipe.write(json.dumps(spec).encode("ascii"))
 
 
+def _keep_all(pipe: IO[bytes], files: list[Opened], limits: Limits) -> list[_Kept]:
+    """Copy the rows of each file, as far as they come."""
+    kept: list[_Kept] = []
+    with pipe:
+        for file in files:
+            kept.append(_keep(pipe, file.target, limits))
+            if kept[-1].fault:
+                break
+    return kept
+
+
 def _keep(pipe: IO[bytes], target: Path, limits: Limits) -> _Kept:
     """Copy the rows to disk, batch by batch, each one checked."""
     rows = size = 0
     try:
-        with pipe, pa.ipc.open_stream(pipe) as reader, pa.OSFile(str(target), "wb") as sink:
+        with pa.ipc.open_stream(pipe) as reader, pa.OSFile(str(target), "wb") as sink:
             schema = _checked_schema(reader.schema, limits)
             with pa.ipc.new_file(sink, schema) as writer:
                 for batch in reader:
@@ -281,14 +317,14 @@ def _checked(issue: dict[str, Any], file: str) -> dict[str, Any]:
     }
 
 
-def _outcome(name: str, target: Path, kept: _Kept, told: _Told, ended: _Ended) -> Outcome:
+def _outcome(file: Opened, kept: _Kept, told: _Told, ended: _Ended) -> Outcome:
     refused = ended.code == REFUSED and any(issue["severity"] == "error" for issue in told.issues)
     fault = None if refused else _first_fault(kept, told, ended)
     if not refused and not fault and told.table:
         rejected, crs, units = (told.table.get(key) for key in ("rejected", "crs", "units"))
         return Outcome(
-            file=name,
-            path=target,
+            file=file.name,
+            path=file.target,
             rows=kept.rows,
             columns=kept.columns,
             rejected=rejected if isinstance(rejected, int) else 0,
@@ -296,11 +332,14 @@ def _outcome(name: str, target: Path, kept: _Kept, told: _Told, ended: _Ended) -
             crs=crs if isinstance(crs, str) else None,
             units={str(key): str(value) for key, value in units.items()} if isinstance(units, dict) else {},
         )
-    target.unlink(missing_ok=True)
+    file.target.unlink(missing_ok=True)
     issues = told.issues
     if fault:
-        issues = (*issues, finding(name, *fault, "the file is quarantined as a whole; ask the partner for it again"))
-    return Outcome(file=name, issues=issues)
+        issues = (
+            *issues,
+            finding(file.name, *fault, "the file is quarantined as a whole; ask the partner for it again"),
+        )
+    return Outcome(file=file.name, issues=issues)
 
 
 def _first_fault(kept: _Kept, told: _Told, ended: _Ended) -> tuple[str, str] | None:

@@ -1,5 +1,6 @@
 """Real servers that connectors are tested against: each started once, when a test first asks for it."""
 
+import json
 import os
 import pwd
 import subprocess
@@ -7,6 +8,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import asyncssh
 import psycopg
@@ -130,3 +132,60 @@ def _opens(address: str) -> bool:
             return True
     except psycopg.OperationalError:
         return False
+
+
+@pytest.fixture(scope="session")
+def pygeoapi(scratch: Path) -> Iterator[str]:
+    """Start pygeoapi with a collection of 130 sites, of which it gives 50 to a page, and give the items' address."""
+    program = SERVERS / "pygeoapi"
+    if not program.exists():
+        missing("pygeoapi")
+    folder, port = scratch / "ogc", free_port()
+    folder.mkdir()
+    features = [
+        {
+            "type": "Feature",
+            "id": number,
+            "geometry": {"type": "Point", "coordinates": [10 + number / 100, 60.5]},
+            "properties": {"number": number, "name": f"Site {number}"},
+        }
+        for number in range(1, 131)
+    ]
+    (folder / "sites.geojson").write_text(json.dumps({"type": "FeatureCollection", "features": features}))
+    (folder / "config.yml").write_text(json.dumps(_pygeoapi_settings(folder, port)))
+    environment = {
+        **os.environ,
+        "PYGEOAPI_CONFIG": str(folder / "config.yml"),
+        "PYGEOAPI_OPENAPI": str(folder / "openapi.yml"),
+    }
+    make = [program, "openapi", "generate", folder / "config.yml", "--output-file", folder / "openapi.yml"]
+    subprocess.run(make, check=True, capture_output=True, cwd=folder, env=environment)
+    with running([program, "serve"], lambda: answers(port), folder, env=environment):
+        yield f"http://127.0.0.1:{port}/collections/sites/items"
+
+
+def _pygeoapi_settings(folder: Path, port: int) -> dict[str, Any]:
+    about = {"title": "Sites", "description": "Sites of Norland", "keywords": ["sites"]}
+    provider = {"type": "feature", "name": "GeoJSON", "data": str(folder / "sites.geojson"), "id_field": "id"}
+    extents = {"spatial": {"bbox": [4, 57, 31, 72]}}
+    return {
+        "server": {
+            "bind": {"host": "127.0.0.1", "port": port},
+            "url": f"http://127.0.0.1:{port}",
+            "mimetype": "application/json; charset=UTF-8",
+            "encoding": "utf-8",
+            "languages": ["en"],
+            "limits": {"default_items": 10, "max_items": 50, "on_exceed": "throttle"},
+            "map": {"url": "none", "attribution": "none"},
+        },
+        "logging": {"level": "ERROR"},
+        "metadata": {
+            "identification": {**about, "keywords_type": "theme", "terms_of_service": "none", "url": "none"},
+            "license": {"name": "none", "url": "none"},
+            "provider": {"name": "none", "url": "none"},
+            "contact": {"name": "none", "email": "none"},
+        },
+        "resources": {
+            "sites": {"type": "collection", **about, "links": [], "extents": extents, "providers": [provider]}
+        },
+    }

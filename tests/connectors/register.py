@@ -105,6 +105,8 @@ class Register:
         if start and self.fault == "error":
             return 200, "text/xml", _report("NoApplicableCode", "java.lang.OutOfMemoryError")
         page = self.numbers(start, int(words.get("count", words.get("maxfeatures", 1000))))
+        if "json" in words.get("outputformat", ""):
+            return _json({**_features(page), "numberMatched": self.total(start), "numberReturned": len(page)})
         return 200, "text/xml", self._collection(page, self.total(start), version)
 
     def _hits(self, words: dict[str, str]) -> Answer:
@@ -179,7 +181,7 @@ class Register:
         if start and self.fault == "error":
             return _json({"success": False, "error": {"message": "Search failed"}})
         page = self.numbers(start, int(words["limit"]))
-        records = [{"_id": n, "name": f"Site {n}", "x": "10.5"} for n in page]
+        records = [{"_id": n, "name": f"{words.get('q', 'Site')} {n}", "x": "10.5"} for n in page]
         total = {} if self.fault == "no count" else {"total": self.total(start)}
         return _json({"success": True, "result": {"records": records, **total}})
 

@@ -138,6 +138,23 @@ def test_a_redirect_is_followed_to_allowed_hosts_only(tmp_path: Path) -> None:
         get(f"{server.url}/a.csv", tmp_path)
 
 
+def test_credentials_do_not_follow_a_redirect(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MINERALS_SECRET_NORLAND_USER", "me")
+    monkeypatch.setenv("MINERALS_SECRET_NORLAND_PASSWORD", "c4nary")
+    with serving(answer(CSV)) as away:
+        moved = answer(b"", f"Location: http://localhost:{away.port}/b.csv", status="302 Found")
+        with serving(moved) as server:
+            options = {"allow_private": True, "hosts": ["localhost"]}
+            words = {"url": f"{server.url}/a.csv", "credentials": "NORLAND", "options": options}
+            table = Table(connector="http", reader="delimited", **words)
+            fetch(table, tmp_path, feed="norland_deposits", settings=settings_in(tmp_path))
+    assert "authorization: basic bwu6yzruyxj5" in server.requests[0].lower()
+    assert "authorization" not in away.requests[0].lower()
+    public = Table(connector="http", reader="delimited", url="http://example.org/a.csv", credentials="NORLAND")
+    with pytest.raises(ContractError, match="credentials go over https only"):
+        fetch(public, tmp_path, feed="norland_deposits", settings=settings_in(tmp_path))
+
+
 def test_redirects_come_to_an_end(tmp_path: Path) -> None:
     moved = answer(b"", "Location: /a.csv", status="307 X")
     with serving(*[moved] * 9) as server, pytest.raises(RejectedError, match="more than 5 redirects"):

@@ -185,6 +185,44 @@ def test_a_question_that_the_service_refuses_is_not_asked_again(tmp_path: Path) 
             landed("arcgis", register, tmp_path, where="x")
 
 
+def test_a_wfs_may_answer_in_json(tmp_path: Path) -> None:
+    with serving(Register()) as register:
+        delivery = landed("wfs 2.0", register, tmp_path, output="application/json")
+    assert sizes(delivery) == [10, 10, 5]
+    assert {part.name for part in delivery.parts(delivery.files[0])} == {f"nor_Site-0000{n}.json" for n in (1, 2, 3)}
+
+
+def test_two_fetches_of_the_same_pages_do_not_meet(tmp_path: Path) -> None:
+    with serving(Register(sites=5)) as register:
+        feed, settings, second = feed_for("ckan", register), settings_in(tmp_path), []
+        honest = register.numbers
+
+        def meanwhile(start: int, count: int) -> list[int]:
+            register.numbers = honest
+            with pytest.raises(SourceError, match="another run is fetching it"):
+                land(feed, settings)
+            second.append(True)
+            return honest(start, count)
+
+        register.numbers = meanwhile
+        land(feed, settings)
+    assert second == [True]
+
+
+def test_tables_of_one_service_keep_their_pages_apart(tmp_path: Path) -> None:
+    with serving(Register(sites=5)) as register:
+        tables = feed_for("ckan", register).tables
+        some = tables["sites"].model_copy(update={"options": {**tables["sites"].options, "query": {"q": "copper"}}})
+        feed = feed_for("ckan", register).model_copy(update={"tables": {**tables, "some": some}})
+        delivery = land(feed, settings_in(tmp_path))
+        assert land(feed, settings_in(tmp_path), previous=delivery).unchanged
+    assert len({file.name for file in delivery.files}) == 4
+    for name in ("sites", "some"):
+        main = delivery.of(name)
+        assert main is not None
+        assert len(delivery.parts(main)) == 1
+
+
 def test_a_link_to_another_host_is_not_followed(tmp_path: Path) -> None:
     with serving(Register(fault="link away")) as register:
         with pytest.raises(RejectedError, match="not on the feed's hosts"):

@@ -95,5 +95,13 @@ def test_the_environment_s_own_keys_are_not_used(
     bucket.put("own/holes.csv", b"id\n1\n")
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", bucket.key_id)
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", bucket.key)
-    with pytest.raises(RejectedError):
+    with pytest.raises(RejectedError, match="403"):
         land(feed_at(bucket, "own/holes.csv", credentials=None), settings_in(tmp_path))
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:9")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("AWS_SKIP_SIGNATURE", "true")
+    monkeypatch.setenv("AWS_REGION", "elsewhere")
+    assert land(feed_at(bucket, "own/holes.csv"), settings_in(tmp_path)).files[0].size == 5
+    monkeypatch.setenv("AWS_SESSION_TOKEN", "t0ken")
+    with pytest.raises(ContractError, match="AWS_SESSION_TOKEN in the environment would be sent along"):
+        land(feed_at(bucket, "own/holes.csv"), settings_in(tmp_path))
