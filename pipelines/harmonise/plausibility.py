@@ -270,6 +270,8 @@ def _find(
     proposed: tuple[np.ndarray, np.ndarray] | None = None,
 ) -> None:
     """Note rows with their coordinates, and with those that are proposed for them."""
+    if not len(rows):
+        return
     mask = np.zeros(draft.rows, bool)
     mask[rows] = True
     found = _shown(*(values[rows] for values in points))
@@ -277,7 +279,7 @@ def _find(
         found = pc.binary_join_element_wise(found, _shown(*proposed), "; proposed ")
     spread = np.full(draft.rows, -1)
     spread[rows] = np.arange(len(rows))
-    shown = found.take(pa.array(spread, mask=spread < 0)) if len(rows) else None
+    shown = found.take(pa.array(spread, mask=spread < 0))
     draft.find(rule, "warning", "geometry", pa.array(mask), shown, hint)
 
 
