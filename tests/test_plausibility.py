@@ -5,11 +5,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pyproj import CRS
 
-from pipelines.contracts import Schemas
+from pipelines.contracts import Schemas, load_schemas
 from pipelines.contracts.feeds import Position
+from pipelines.flow.linting import lint_schemas
 from pipelines.geodesy import SHEETS, load_outlines, neighbours, zone_of
 from pipelines.harmonise import Harmonised
+from pipelines.terms import VOCABULARIES, load_vocabulary
+from tests.norland import FEED, installation
 from tests.test_harmonise import broken, made, values
 
 AUSTRALIA = [112, -44.5, 154.5, -9]
@@ -189,3 +193,47 @@ def test_a_correction_is_of_points_and_a_sheet_has_a_series() -> None:
         Position(geometry="_wkb", crs="EPSG:4326", corrections=({"do": "swap_xy", "reason": "x"},))
     with pytest.raises(ValueError, match="sheet_series"):
         Position(x="x", y="y", crs="EPSG:4326", sheet="sheet")
+
+
+@pytest.mark.parametrize(
+    ("words", "elevation", "kind"),
+    [
+        ({"elevation_datum": "ahd"}, 383.0, "orthometric"),
+        ({"elevation_datum": "navd88", "z_unit": "ft"}, 383 * 0.3048, "orthometric"),
+        ({"elevation_datum": "ellipsoid-gda2020"}, 383.0, "ellipsoidal"),
+        ({"elevation_datum": "mine-level"}, None, "mine-level"),
+        ({"elevation_datum": "unknown"}, None, "unknown"),
+        ({"elevation_kind": "orthometric"}, None, "orthometric"),  # a kind without a datum is no elevation
+        ({"elevation_datum": "mine-level", "elevation_kind": "orthometric"}, None, "orthometric"),
+        ({}, None, "unknown"),
+    ],
+)
+def test_a_level_is_an_elevation_only_in_a_known_datum(
+    schemas: Schemas, words: dict[str, str], elevation: float | None, kind: str
+) -> None:
+    position = {"x": "x", "y": "y", "z": "z", "crs": "EPSG:4326", **words}
+    done = made(schemas, "drillhole", {"position": position}, x=["121.4"], y=["-30.7"], z=["383"])
+    assert values(done, "elevation_m") == [elevation if elevation is None else pytest.approx(elevation)]
+    assert values(done, "source_z") == [383.0] and values(done, "elevation_kind") == [kind]
+    assert values(done, "elevation_datum") == [words.get("elevation_datum")]
+
+
+def test_every_vertical_datum_says_its_kind_and_its_source() -> None:
+    datums = load_vocabulary(VOCABULARIES / "vertical_datum.csv")
+    kinds = {datums.more(code, "kind") for code in datums.codes}
+    assert kinds == {"orthometric", "ellipsoidal", "mine-level", "unknown"}
+    assert datums.find("m AOD") == "odn" and datums.find("mean sea level") == "unknown"
+    codes = {code: datums.uri(code) for code in datums.codes if datums.uri(code)}
+    for code, uri in codes.items():
+        crs = CRS(f"EPSG:{uri.rsplit('/', 1)[-1]}")
+        assert crs.is_vertical == (datums.more(code, "kind") == "orthometric"), code
+
+
+def test_the_linter_knows_countries_datums_and_units_of_heights(tmp_path: Path) -> None:
+    words = "country: aus, z: h, z_unit: kg, elevation_datum: mine-level, elevation_kind: orthometric"
+    feed = FEED.replace('crs: "EPSG:4326"', f'crs: "EPSG:4326", {words}')
+    settings = installation(tmp_path, feed)
+    schemas = load_schemas(settings.schemas)
+    told = " ".join(lint_schemas(settings, list(schemas.feeds.values())))
+    assert "no country 'aus'" in told and "no conversion from kg" in told
+    assert "elevation_kind 'orthometric' is not that of mine-level" in told

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import shapely
 
-from pipelines import chemistry, geodesy
+from pipelines import chemistry, geodesy, units
 from pipelines.contracts import Position
 from pipelines.errors import RejectedError
 from pipelines.harmonise.columns import Draft, repeat, reworded, text_of, tidy
@@ -268,11 +268,15 @@ def _fill_height(draft: Draft, position: Position) -> None:
     heights, unreadable = _numbers(raw, position.decimal)
     draft.columns["source_z"] = heights
     draft.find("position.height_unreadable", "warning", "source_z", unreadable, raw, "give the level as a number")
-    if position.elevation_datum:
-        draft.columns["elevation_datum"] = repeat(position.elevation_datum, draft.rows)
-    draft.columns["elevation_kind"] = repeat(position.elevation_kind or "unknown", draft.rows)
-    if position.elevation_datum and position.elevation_kind in ("orthometric", "ellipsoidal"):
-        draft.columns["elevation_m"] = heights
+    datum, datums = position.elevation_datum, draft.vocabularies["vertical_datum"]
+    known = datums.more(datum, "kind") if datum else "unknown"
+    kind = position.elevation_kind or known
+    if datum:
+        draft.columns["elevation_datum"] = repeat(datum, draft.rows)
+    draft.columns["elevation_kind"] = repeat(kind, draft.rows)
+    if kind == known and kind in ("orthometric", "ellipsoidal"):
+        factor = units.factor(position.z_unit, "m") if position.z_unit else 1.0
+        draft.columns["elevation_m"] = pc.multiply(heights, factor)
 
 
 def _find_outside(draft: Draft, position: Position) -> None:
