@@ -7,10 +7,13 @@ from typing import Any
 import pytest
 from pyproj import CRS
 
+from pipelines import flow
 from pipelines.contracts import Schemas, load_schemas
 from pipelines.contracts.feeds import Position
+from pipelines.errors import ContractError
+from pipelines.flow.installation import find_feed, run_fingerprint
 from pipelines.flow.linting import lint_schemas
-from pipelines.geodesy import SHEETS, load_outlines, neighbours, zone_of
+from pipelines.geodesy import SHEETS, load_outlines, neighbours, outlines_digest, zone_of
 from pipelines.harmonise import Harmonised
 from pipelines.terms import VOCABULARIES, load_vocabulary
 from tests.norland import FEED, installation
@@ -237,3 +240,43 @@ def test_the_linter_knows_countries_datums_and_units_of_heights(tmp_path: Path) 
     told = " ".join(lint_schemas(settings, list(schemas.feeds.values())))
     assert "no country 'aus'" in told and "no conversion from kg" in told
     assert "elevation_kind 'orthometric' is not that of mine-level" in told
+
+
+def outlined(path: Path, column: str = "ISO_A2") -> Path:
+    """Write an outline of one country, a box of ten degrees."""
+    corners = [[4, 57], [14, 57], [14, 67], [4, 67], [4, 57]]
+    shape = {"type": "Polygon", "coordinates": [corners]}
+    feature = {"type": "Feature", "properties": {column: "NO"}, "geometry": shape}
+    path.write_text(json.dumps({"type": "FeatureCollection", "features": [feature]}), encoding="utf-8")
+    return path
+
+
+def test_an_installation_may_name_outlines_of_its_own(
+    schemas: Schemas, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    assert found(placed(schemas, 20.0, 69.0, country="no")) == {}
+    before = outlines_digest()
+    monkeypatch.setenv("MINERALS_OUTLINES", str(outlined(tmp_path / "ours.geojson")))
+    assert found(placed(schemas, 20.0, 69.0, country="no")) == {"outside_country": "20, 69"}
+    assert found(placed(schemas, 94.0, 28.0, country="in")) == {}  # no outline of India here, so no doubt either
+    assert outlines_digest() != before
+
+
+def test_a_file_that_holds_no_outlines_is_a_contract_error(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("MINERALS_OUTLINES", str(outlined(tmp_path / "names.geojson", "NAME")))
+    with pytest.raises(ContractError, match="names.geojson has no column ISO_A2_EH or ISO_A2"):
+        load_outlines()
+    (tmp_path / "text.geojson").write_text("no outlines")
+    monkeypatch.setenv("MINERALS_OUTLINES", str(tmp_path / "text.geojson"))
+    with pytest.raises(ContractError, match="text.geojson holds no country outlines"):
+        load_outlines()
+
+
+def test_without_outlines_the_run_says_that_the_comparison_was_not_made(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("MINERALS_OUTLINES", str(tmp_path / "nothing.zip"))
+    record = flow.ingest("norland_sites", installation(tmp_path))
+    assert record["outlines"].startswith("not installed")
+    monkeypatch.delenv("MINERALS_OUTLINES")
+    assert run_fingerprint(find_feed("norland_sites", installation(tmp_path / "again"))) != record["fingerprint"]
