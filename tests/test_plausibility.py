@@ -13,7 +13,7 @@ from pipelines.contracts.feeds import Position
 from pipelines.errors import ContractError
 from pipelines.flow.installation import find_feed, run_fingerprint
 from pipelines.flow.linting import lint_schemas
-from pipelines.geodesy import SHEETS, load_outlines, neighbours, outlines_digest, zone_of
+from pipelines.geodesy import SHEETS, load_outlines, neighbours, outlines_digest, utm_zones, zone_of
 from pipelines.harmonise import Harmonised
 from pipelines.terms import VOCABULARIES, load_vocabulary
 from tests.norland import FEED, installation
@@ -115,7 +115,18 @@ def test_coordinates_of_the_zone_beside_are_recognised(schemas: Schemas) -> None
 
 def test_metres_in_columns_of_degrees_are_recognised(schemas: Schemas) -> None:
     done = placed(schemas, 345678, 6612345, area=[120, -32, 123, -29])
-    assert "proposed 121.3" in found(done)["metres_in_degrees"]
+    assert found(done)["metres_in_degrees"].startswith("345678, 6612345; proposed 121.39")
+
+
+def test_where_several_systems_would_do_all_are_named_and_none_is_proposed(schemas: Schemas) -> None:
+    done = placed(schemas, 345678, 6612345)  # in a whole continent five zones and more would fit
+    assert found(done)["metres_in_degrees"] == "345678, 6612345"
+    hint = next(one.hint for one in done.findings if one.rule.endswith("metres_in_degrees") and one.mask[0].as_py())
+    assert "EPSG:32750" in hint and "EPSG:32755" in hint and hint.endswith("ask which")
+
+
+def test_zones_of_a_stretch_across_180_degrees_are_those_of_both_ends() -> None:
+    assert utm_zones(177.0, -178.0) == ("EPSG:32660", "EPSG:32760", "EPSG:32601", "EPSG:32701")
 
 
 def test_an_easting_in_the_ground_of_another_zone_is_asked_about(schemas: Schemas) -> None:

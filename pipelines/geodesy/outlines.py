@@ -37,6 +37,13 @@ class Outlines:
             return np.ones(len(lon), bool)
         return shapely.contains_xy(_widened(self, country), lon, lat)
 
+    def stretch(self, country: str) -> tuple[float, float] | None:
+        """Give the west and east end of a country, degrees, or None where it has no outline."""
+        if country not in self.shapes:
+            return None
+        west, _, east, _ = _widened(self, country).bounds
+        return west, east
+
 
 @lru_cache(maxsize=64)
 def _widened(outlines: Outlines, country: str) -> shapely.Geometry:
