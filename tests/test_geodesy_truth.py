@@ -7,6 +7,7 @@ import subprocess
 import sys
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -36,6 +37,22 @@ json.dump({"told": told, "installed": installed()}, sys.stdout)
 """
 
 
+BEYOND = """
+import json, sys
+from pipelines.contracts import load_schemas
+from pipelines.settings import PROJECT
+from tests.test_harmonise import broken, made, values
+schemas = load_schemas(PROJECT / "schemas")
+position = {"x": "x", "y": "y", "crs": "EPSG:4202"}
+points = made(schemas, "drillhole", {"position": position}, x=["134", "150"], y=["-25", "-46"])
+position = {"corners": {"x": "x", "y": "y"}, "crs": "EPSG:4202"}
+columns = {"x": ["134,134.1,134.1", "150,150.1,150.1"], "y": ["-25,-25,-25.1", "-46,-46,-46.1"]}
+blocks = made(schemas, "exploration_activity", {"position": position}, **columns)
+names = ["longitude", "crs_accuracy_m", "crs_grid_missing"]
+json.dump([[[values(done, name) for name in names], broken(done)] for done in (points, blocks)], sys.stdout)
+"""
+
+
 def metres(lon: float, lat: float, other_lon: float, other_lat: float) -> float:
     """Distance on a sphere, good to a thousandth of itself."""
     return float(np.hypot((lon - other_lon) * 111_320 * np.cos(np.radians(lat)), (lat - other_lat) * 110_900))
@@ -45,23 +62,22 @@ def box(text: str) -> tuple[float, ...] | None:
     return tuple(float(part) for part in text.split()) or None
 
 
+def ask(program: str, asked: object) -> Any:
+    """Run a program in a process that has the packaged grids."""
+    if not (GRIDS / "proj").is_dir():
+        missing("the folder of datum grids (make grids)")
+    environment = {**os.environ, "MINERALS_GRIDS": str(GRIDS), "PYTHONPATH": str(PROJECT)}
+    run = [sys.executable, "-c", program]
+    done = subprocess.run(run, input=json.dumps(asked), env=environment, capture_output=True, text=True, check=True)
+    return json.loads(done.stdout)
+
+
 @lru_cache(maxsize=1)
 def with_grids() -> dict[str, object]:
     """Ask a process that has the packaged grids for every point; PROJ's folders are a process's own."""
-    if not (GRIDS / "proj").is_dir():
-        missing("the folder of datum grids (make grids)")
     asked = [[row["crs"], box(row["area"]), float(row["x"]), float(row["y"])] for row in POINTS]
     asked += [[crs, None, *place] for crs, places in PLACES.items() for place in places]
-    done = subprocess.run(
-        [sys.executable, "-c", ASK],
-        input=json.dumps(asked),
-        env={**os.environ, "MINERALS_GRIDS": str(GRIDS)},
-        capture_output=True,
-        text=True,
-        check=True,
-        cwd=PROJECT,
-    )
-    told = json.loads(done.stdout)
+    told = ask(ASK, asked)
     keys = [(crs, x, y) for crs, _, x, y in asked]
     return {**dict(zip(keys, told["told"], strict=True)), "installed": told["installed"]}
 
@@ -159,3 +175,10 @@ def test_a_folder_of_grids_that_is_not_there_is_a_contract_error(monkeypatch, tm
     monkeypatch.setenv("MINERALS_GRIDS", str(tmp_path / "nothing"))
     with pytest.raises(ContractError, match="MINERALS_GRIDS: there is no folder"):
         operation("EPSG:28351", (120.0, -31.0, 121.0, -30.0))
+
+
+def test_points_and_shapes_beyond_a_grid_go_without_it_and_say_so():
+    for (longitudes, accuracies, notes), broken in ask(BEYOND, None):
+        assert all(longitudes) and broken == {}
+        assert accuracies == [3.041, 4.243]
+        assert notes == [None, "without au_icsm_A66_National_13_09_01.tif (beyond it): 4.243 m in place of 3.041 m"]

@@ -5,11 +5,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pyproj import CRS
 
-from pipelines.contracts import Schemas
+from pipelines import flow
+from pipelines.contracts import Schemas, load_schemas
 from pipelines.contracts.feeds import Position
-from pipelines.geodesy import SHEETS, load_outlines, neighbours, zone_of
+from pipelines.errors import ContractError
+from pipelines.flow.installation import find_feed, run_fingerprint
+from pipelines.flow.linting import lint_schemas
+from pipelines.geodesy import SHEETS, load_outlines, neighbours, outlines_digest, utm_zones, zone_of
 from pipelines.harmonise import Harmonised
+from pipelines.terms import VOCABULARIES, load_vocabulary
+from tests.norland import FEED, installation
 from tests.test_harmonise import broken, made, values
 
 AUSTRALIA = [112, -44.5, 154.5, -9]
@@ -108,7 +115,18 @@ def test_coordinates_of_the_zone_beside_are_recognised(schemas: Schemas) -> None
 
 def test_metres_in_columns_of_degrees_are_recognised(schemas: Schemas) -> None:
     done = placed(schemas, 345678, 6612345, area=[120, -32, 123, -29])
-    assert "proposed 121.3" in found(done)["metres_in_degrees"]
+    assert found(done)["metres_in_degrees"].startswith("345678, 6612345; proposed 121.39")
+
+
+def test_where_several_systems_would_do_all_are_named_and_none_is_proposed(schemas: Schemas) -> None:
+    done = placed(schemas, 345678, 6612345)  # in a whole continent five zones and more would fit
+    assert found(done)["metres_in_degrees"] == "345678, 6612345"
+    hint = next(one.hint for one in done.findings if one.rule.endswith("metres_in_degrees") and one.mask[0].as_py())
+    assert "EPSG:32750" in hint and "EPSG:32755" in hint and hint.endswith("ask which")
+
+
+def test_zones_of_a_stretch_across_180_degrees_are_those_of_both_ends() -> None:
+    assert utm_zones(177.0, -178.0) == ("EPSG:32660", "EPSG:32760", "EPSG:32601", "EPSG:32701")
 
 
 def test_an_easting_in_the_ground_of_another_zone_is_asked_about(schemas: Schemas) -> None:
@@ -189,3 +207,87 @@ def test_a_correction_is_of_points_and_a_sheet_has_a_series() -> None:
         Position(geometry="_wkb", crs="EPSG:4326", corrections=({"do": "swap_xy", "reason": "x"},))
     with pytest.raises(ValueError, match="sheet_series"):
         Position(x="x", y="y", crs="EPSG:4326", sheet="sheet")
+
+
+@pytest.mark.parametrize(
+    ("words", "elevation", "kind"),
+    [
+        ({"elevation_datum": "ahd"}, 383.0, "orthometric"),
+        ({"elevation_datum": "navd88", "z_unit": "ft"}, 383 * 0.3048, "orthometric"),
+        ({"elevation_datum": "ellipsoid-gda2020"}, 383.0, "ellipsoidal"),
+        ({"elevation_datum": "mine-level"}, None, "mine-level"),
+        ({"elevation_datum": "unknown"}, None, "unknown"),
+        ({"elevation_kind": "orthometric"}, None, "orthometric"),  # a kind without a datum is no elevation
+        ({"elevation_datum": "mine-level", "elevation_kind": "orthometric"}, None, "orthometric"),
+        ({}, None, "unknown"),
+    ],
+)
+def test_a_level_is_an_elevation_only_in_a_known_datum(
+    schemas: Schemas, words: dict[str, str], elevation: float | None, kind: str
+) -> None:
+    position = {"x": "x", "y": "y", "z": "z", "crs": "EPSG:4326", **words}
+    done = made(schemas, "drillhole", {"position": position}, x=["121.4"], y=["-30.7"], z=["383"])
+    assert values(done, "elevation_m") == [elevation if elevation is None else pytest.approx(elevation)]
+    assert values(done, "source_z") == [383.0] and values(done, "elevation_kind") == [kind]
+    assert values(done, "elevation_datum") == [words.get("elevation_datum")]
+
+
+def test_every_vertical_datum_says_its_kind_and_its_source() -> None:
+    datums = load_vocabulary(VOCABULARIES / "vertical_datum.csv")
+    kinds = {datums.more(code, "kind") for code in datums.codes}
+    assert kinds == {"orthometric", "ellipsoidal", "mine-level", "unknown"}
+    assert datums.find("m AOD") == "odn" and datums.find("mean sea level") == "unknown"
+    codes = {code: datums.uri(code) for code in datums.codes if datums.uri(code)}
+    for code, uri in codes.items():
+        crs = CRS(f"EPSG:{uri.rsplit('/', 1)[-1]}")
+        assert crs.is_vertical == (datums.more(code, "kind") == "orthometric"), code
+
+
+def test_the_linter_knows_countries_datums_and_units_of_heights(tmp_path: Path) -> None:
+    words = "country: aus, z: h, z_unit: kg, elevation_datum: mine-level, elevation_kind: orthometric"
+    feed = FEED.replace('crs: "EPSG:4326"', f'crs: "EPSG:4326", {words}')
+    settings = installation(tmp_path, feed)
+    schemas = load_schemas(settings.schemas)
+    told = " ".join(lint_schemas(settings, list(schemas.feeds.values())))
+    assert "no country 'aus'" in told and "no conversion from kg" in told
+    assert "elevation_kind 'orthometric' is not that of mine-level" in told
+
+
+def outlined(path: Path, column: str = "ISO_A2") -> Path:
+    """Write an outline of one country, a box of ten degrees."""
+    corners = [[4, 57], [14, 57], [14, 67], [4, 67], [4, 57]]
+    shape = {"type": "Polygon", "coordinates": [corners]}
+    feature = {"type": "Feature", "properties": {column: "NO"}, "geometry": shape}
+    path.write_text(json.dumps({"type": "FeatureCollection", "features": [feature]}), encoding="utf-8")
+    return path
+
+
+def test_an_installation_may_name_outlines_of_its_own(
+    schemas: Schemas, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    assert found(placed(schemas, 20.0, 69.0, country="no")) == {}
+    before = outlines_digest()
+    monkeypatch.setenv("MINERALS_OUTLINES", str(outlined(tmp_path / "ours.geojson")))
+    assert found(placed(schemas, 20.0, 69.0, country="no")) == {"outside_country": "20, 69"}
+    assert found(placed(schemas, 94.0, 28.0, country="in")) == {}  # no outline of India here, so no doubt either
+    assert outlines_digest() != before
+
+
+def test_a_file_that_holds_no_outlines_is_a_contract_error(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("MINERALS_OUTLINES", str(outlined(tmp_path / "names.geojson", "NAME")))
+    with pytest.raises(ContractError, match="names.geojson has no column ISO_A2_EH or ISO_A2"):
+        load_outlines()
+    (tmp_path / "text.geojson").write_text("no outlines")
+    monkeypatch.setenv("MINERALS_OUTLINES", str(tmp_path / "text.geojson"))
+    with pytest.raises(ContractError, match="text.geojson holds no country outlines"):
+        load_outlines()
+
+
+def test_without_outlines_the_run_says_that_the_comparison_was_not_made(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("MINERALS_OUTLINES", str(tmp_path / "nothing.zip"))
+    record = flow.ingest("norland_sites", installation(tmp_path))
+    assert record["outlines"].startswith("not installed")
+    monkeypatch.delenv("MINERALS_OUTLINES")
+    assert run_fingerprint(find_feed("norland_sites", installation(tmp_path / "again"))) != record["fingerprint"]

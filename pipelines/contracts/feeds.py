@@ -132,6 +132,8 @@ class Position(Model):
     x: str | None = None
     y: str | None = None
     z: str | None = None
+    z_unit: str | None = None
+    """Unit of ``z``; metres where none is given."""
     decimal: str = "."
     corners: Corners | None = None
     geometry: str | None = None

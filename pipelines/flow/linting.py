@@ -116,6 +116,11 @@ def _position_problems(position: Position, settings: Settings) -> Iterator[str]:
         yield f"no vertical datum {datum!r}: {terms.hint(datums, datum)}"
     elif datum is not None and kind not in (None, datums.more(datum, "kind")):
         yield f"elevation_kind {kind!r} is not that of {datum}, which is {datums.more(datum, 'kind')}"
+    if position.z_unit is not None:
+        try:
+            units.factor(position.z_unit, "m")
+        except MineralsError as error:
+            yield str(error)
 
 
 def _table_problems(feed: Feed, path: Path) -> list[str]:

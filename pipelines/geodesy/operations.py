@@ -1,9 +1,10 @@
 """One operation per source system and area, by stated accuracy; those without a shift are refused."""
 
 import math
+import re
 import threading
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
@@ -40,6 +41,8 @@ _GRID_ON_ETRS89 = (
 )
 """The national grid's projection on the ellipsoid of ETRS89, which OSTN15 shifts to."""
 
+_GRID_NAMES = re.compile(r"\bgrids=(\S+)")
+
 _SHIFTS = ("helmert", "gridshift", "molodensky", "molobadekas", "affine", "geogoffset", "tinshift", "deformation")
 """Methods by which PROJ moves a point from one datum to another."""
 
@@ -75,6 +78,7 @@ class Operation:
     best_accuracy_m : what that operation states, equal to ``accuracy_m`` where nothing is missing.
     steps : PROJ pipelines, and names of grids that PROJ does not have, in order.
     frame : the frame that the result is strictly in: the last one before a step to WGS 84 that shifts nothing.
+    without_grid : the operation for points that a grid does not cover; None where no grid is used.
     """
 
     source_crs: str
@@ -85,6 +89,7 @@ class Operation:
     best_accuracy_m: float
     steps: tuple[str, ...]
     frame: str = TARGET
+    without_grid: "Operation | None" = None
 
     @property
     def frame_epoch(self) -> float | None:
@@ -127,10 +132,23 @@ def operation(source_crs: str, area: Box | None = None) -> Operation:
     datum = _authority(_known(crs.geodetic_crs or crs))
     if datum in NO_OPERATION:
         raise RejectedError(f"{source_crs}: {NO_OPERATION[datum]}")
-    steps = _british(crs, area) if datum == BRITISH else None
+    best = _chosen(source_crs, crs, datum, area=area, gridded=True)
+    used = [grid for step in best.steps for grid in _grids_in(step)]
+    if not used:
+        return best
+    plain = _chosen(source_crs, crs, datum, area=area, gridded=False)
+    beyond = replace(
+        plain, grids_missing=tuple(f"{grid} (beyond it)" for grid in used), best_accuracy_m=best.accuracy_m
+    )
+    return replace(best, without_grid=beyond)
+
+
+def _chosen(source_crs: str, crs: CRS, datum: str, *, area: Box | None, gridded: bool) -> Operation:
+    """Put the steps from a system to WGS 84 together, with grids or without."""
+    steps = _british(crs, area) if gridded and datum == BRITISH else None
     if steps is None:
         hops = [crs, *(CRS(hop) for hop in CHAINS.get(datum, ())), CRS(TARGET)]
-        steps = [_step(have, want, area) for have, want in zip(hops, hops[1:], strict=False)]
+        steps = [_step(have, want, area, gridded=gridded) for have, want in zip(hops, hops[1:], strict=False)]
     named = [step.name for step in steps if step.name]
     moved = [
         step for step in steps if any(method in text for text in step.steps for method in (*_SHIFTS, grids.OSTN15))
@@ -145,6 +163,11 @@ def operation(source_crs: str, area: Box | None = None) -> Operation:
         steps=tuple(pipeline for step in steps for pipeline in step.steps),
         frame=TARGET if datum == "EPSG:4326" else moved[-1].frame if moved else datum,
     )
+
+
+def _grids_in(step: str) -> list[str]:
+    """Name the grids that a step uses."""
+    return [grids.OSTN15] if step == grids.OSTN15 else _GRID_NAMES.findall(step)
 
 
 def _british(crs: CRS, area: Box | None) -> list[Operation] | None:
@@ -247,7 +270,7 @@ def _authority(crs: CRS) -> str:
     return ":".join(known) if known and _same_datum(crs, CRS.from_authority(*known)) else crs.name
 
 
-def _step(have: CRS, want: CRS, area: Box | None) -> Operation:
+def _step(have: CRS, want: CRS, area: Box | None, *, gridded: bool = True) -> Operation:
     """Choose the most accurate operation between two systems that holds in the area."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
@@ -255,7 +278,8 @@ def _step(have: CRS, want: CRS, area: Box | None) -> Operation:
             group = TransformerGroup(have, want, always_xy=True, allow_ballpark=False)
         except ProjError as error:
             raise RejectedError(f"{_authority(have)}: no operation to {_authority(want)}") from error
-    usable = [known for known in group.transformers if known.accuracy is not None and known.accuracy >= 0]
+    known_well = [known for known in group.transformers if known.accuracy is not None and known.accuracy >= 0]
+    usable = [known for known in known_well if gridded or not _grids_in(known.definition)]
     if not usable:
         raise RejectedError(f"{_authority(have)} to {_authority(want)}: no operation of known accuracy; none is used")
     best = min((known for known in usable if _holds(known, have, area)), key=lambda known: known.accuracy, default=None)

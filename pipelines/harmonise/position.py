@@ -7,13 +7,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import shapely
 
-from pipelines import chemistry, geodesy
+from pipelines import chemistry, geodesy, units
 from pipelines.contracts import Position
 from pipelines.errors import RejectedError
 from pipelines.harmonise.columns import Draft, repeat, reworded, text_of, tidy
 from pipelines.harmonise.plausibility import find_implausible
 
 Operations = dict[str, geodesy.Operation]
+
+BEYOND_GRID = "_beyond_grid"
+"""Draft's own column: rows that a datum grid does not cover, which went by the operation without it."""
 
 
 def place(draft: Draft, position: Position, operations: Operations) -> None:
@@ -123,14 +126,20 @@ def _set_points(draft: Draft, lon: np.ndarray, lat: np.ndarray) -> None:
 
 
 def _to_crs84(draft: Draft, operations: Operations, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Transform each row by the operation of its own system; rows that cannot be are NaN."""
+    """Transform each row by the operation of its own system, beyond a grid without it; rows that cannot be are NaN."""
     crs = draft.columns["source_crs"]
-    lon, lat = np.full(len(x), np.nan), np.full(len(x), np.nan)
+    lon, lat, beyond = np.full(len(x), np.nan), np.full(len(x), np.nan), np.zeros(len(x), bool)
     indices = pc.fill_null(crs.indices, -1).to_numpy(zero_copy_only=False)
     for index, code in enumerate(crs.dictionary.to_pylist()):
         rows = (indices == index) & np.isfinite(x) & np.isfinite(y)
         if code in operations and rows.any():
             lon[rows], lat[rows] = geodesy.transform(x[rows], y[rows], operations[code])
+            plain = operations[code].without_grid
+            lost = np.flatnonzero(rows & np.isnan(lon))
+            if plain is not None and len(lost):
+                lon[lost], lat[lost] = geodesy.transform(x[lost], y[lost], plain)
+                beyond[lost] = np.isfinite(lon[lost])
+    draft.columns[BEYOND_GRID] = pa.array(beyond)
     return lon, lat
 
 
@@ -217,6 +226,11 @@ def _set_shapes(draft: Draft, wkb: pa.Array, operations: Operations) -> None:
     """Set shapes that all stand in one system, as a file's geometries do; one that cannot be moved is said so."""
     code = draft.columns["source_crs"].dictionary[0].as_py()
     moved = geodesy.transform_wkb(wkb, operations[code])
+    plain = operations[code].without_grid
+    if plain is not None:
+        left = pc.and_(pc.is_null(moved), pc.is_valid(wkb))
+        moved = pc.coalesce(moved, geodesy.transform_wkb(pc.if_else(left, wkb, pa.scalar(None, wkb.type)), plain))
+        draft.columns[BEYOND_GRID] = pc.and_(left, pc.is_valid(moved))
     lost = pc.and_(pc.is_null(moved), pc.is_valid(wkb))
     hint = "the shape does not lie on the earth in the stated system: check axis order, zone and units"
     draft.find("position.not_transformable", "error", "geometry", lost, None, hint)
@@ -231,13 +245,12 @@ def _objects(wkb: pa.Array) -> np.ndarray:
 
 
 def _fill_operation(draft: Draft, position: Position, operations: Operations) -> None:
-    crs = draft.columns["source_crs"]
-    draft.columns["crs_operation"] = _per_code(crs, lambda code: operations[code].name, pa.string())
-    accuracy = _per_code(crs, lambda code: operations[code].accuracy_m, pa.float64())
+    accuracy = _per_row(draft, operations, lambda way: way.accuracy_m, pa.float64())
+    draft.columns["crs_operation"] = _per_row(draft, operations, lambda way: way.name, pa.string())
     draft.columns["crs_accuracy_m"] = accuracy
-    draft.columns["crs_grid_missing"] = _per_code(crs, lambda code: operations[code].grids_note, pa.string())
-    draft.columns["frame"] = _per_code(crs, lambda code: operations[code].frame, pa.string())
-    epochs = _per_code(crs, lambda code: operations[code].frame_epoch, pa.float64())
+    draft.columns["crs_grid_missing"] = _per_row(draft, operations, lambda way: way.grids_note, pa.string())
+    draft.columns["frame"] = _per_row(draft, operations, lambda way: way.frame, pa.string())
+    epochs = _per_row(draft, operations, lambda way: way.frame_epoch, pa.float64())
     draft.columns["frame_epoch"] = epochs if position.epoch is None else pc.fill_null(epochs, position.epoch)
     if position.uncertainty_from is not None:
         own, _ = _numbers(draft.raw(position.uncertainty_from), position.decimal)
@@ -245,6 +258,19 @@ def _fill_operation(draft: Draft, position: Position, operations: Operations) ->
         own = pa.repeat(pa.scalar(position.uncertainty_m, pa.float64()), draft.rows)
     squares = pc.add(pc.multiply(own, own), pc.multiply(accuracy, accuracy))
     draft.columns["position_uncertainty_m"] = pc.sqrt(squares)
+
+
+def _per_row(
+    draft: Draft, operations: Operations, give: Callable[[geodesy.Operation], object], kind: pa.DataType
+) -> pa.Array:
+    """Give what each row's operation says, for rows beyond a grid of the operation without it."""
+    crs, beyond = draft.columns["source_crs"], draft.columns.get(BEYOND_GRID)
+    gridded = _per_code(crs, lambda code: give(operations[code]), kind)
+    if beyond is None or not beyond.true_count:
+        return gridded
+    plain = _per_code(crs, lambda code: give(operations[code].without_grid or operations[code]), kind)
+    parts = [each.dictionary_decode() if isinstance(each, pa.DictionaryArray) else each for each in (plain, gridded)]
+    return pc.if_else(beyond, *parts)
 
 
 def _per_code(crs: pa.Array, give: Callable[[str], object], kind: pa.DataType) -> pa.Array:
@@ -261,11 +287,15 @@ def _fill_height(draft: Draft, position: Position) -> None:
     heights, unreadable = _numbers(raw, position.decimal)
     draft.columns["source_z"] = heights
     draft.find("position.height_unreadable", "warning", "source_z", unreadable, raw, "give the level as a number")
-    if position.elevation_datum:
-        draft.columns["elevation_datum"] = repeat(position.elevation_datum, draft.rows)
-    draft.columns["elevation_kind"] = repeat(position.elevation_kind or "unknown", draft.rows)
-    if position.elevation_datum and position.elevation_kind in ("orthometric", "ellipsoidal"):
-        draft.columns["elevation_m"] = heights
+    datum, datums = position.elevation_datum, draft.vocabularies["vertical_datum"]
+    known = datums.more(datum, "kind") if datum else "unknown"
+    kind = position.elevation_kind or known
+    if datum:
+        draft.columns["elevation_datum"] = repeat(datum, draft.rows)
+    draft.columns["elevation_kind"] = repeat(kind, draft.rows)
+    if kind == known and kind in ("orthometric", "ellipsoidal"):
+        factor = units.factor(position.z_unit, "m") if position.z_unit else 1.0
+        draft.columns["elevation_m"] = pc.multiply(heights, factor)
 
 
 def _find_outside(draft: Draft, position: Position) -> None:
