@@ -14,6 +14,7 @@ from pipelines.desurvey import (
     STEEP,
     Path,
     Stations,
+    bend_rates,
     convergence,
     grid_azimuth,
     is_plane,
@@ -59,6 +60,7 @@ SCHEMA = pa.schema(
         ("rises_m", pa.list_(pa.float64())),
         ("stations", pa.int64()),
         ("extended_m", pa.float64()),
+        ("sharpest_bend_deg", pa.float64()),
         ("trace_crs", pa.string()),
         ("convergence_deg", pa.float64()),
     ]
@@ -104,13 +106,19 @@ class Surveyed:
 
 @dataclass(frozen=True)
 class Line:
-    """The vertices of many holes: depth along the hole, height over the collar, and position in OGC:CRS84."""
+    """The vertices of many holes: depth along the hole, height over the collar, and position in OGC:CRS84.
+
+    Parameters
+    ----------
+    bend_deg : of the hole above each vertex, degrees in 30 m.
+    """
 
     hole: np.ndarray
     depth_m: np.ndarray
     rise_m: np.ndarray
     lon: np.ndarray
     lat: np.ndarray
+    bend_deg: np.ndarray
 
     def taken(self, rows: np.ndarray) -> "Line":
         """Give some of the vertices."""
@@ -278,13 +286,15 @@ def _line(holes: Holes, stations: Stations) -> Line:
     whole = reaching(stations, holes.depth_m)
     path = minimum_curvature(whole)
     lon, lat = _placed(holes, whole, path)
-    return Line(whole.hole, whole.depth_m, path.up_m, lon, lat)
+    return Line(whole.hole, whole.depth_m, path.up_m, lon, lat, bend_rates(whole))
 
 
 def _table(holes: Holes, status: np.ndarray, line: Line, extended_m: np.ndarray, count: np.ndarray) -> pa.Table:
     sizes = np.bincount(line.hole, minlength=len(status))
     offsets = pa.array(np.concatenate([[0], np.cumsum(sizes)]), pa.int32())
     without = pa.array(sizes == 0)
+    sharpest = np.where(sizes > 0, 0.0, np.nan)
+    np.maximum.at(sharpest, line.hole, line.bend_deg)
     columns = {
         "drillhole_id": holes.ids,
         "trace_status": pa.array(status, pa.string()),
@@ -293,6 +303,7 @@ def _table(holes: Holes, status: np.ndarray, line: Line, extended_m: np.ndarray,
         "rises_m": pa.ListArray.from_arrays(offsets, pa.array(line.rise_m), mask=without),
         "stations": pa.array(count),
         "extended_m": pa.array(extended_m, from_pandas=True),
+        "sharpest_bend_deg": pa.array(sharpest, from_pandas=True),
         "trace_crs": pa.array([name or None for name in holes.plane], pa.string()),
         "convergence_deg": pa.array(holes.convergence_deg, from_pandas=True),
     }

@@ -230,6 +230,8 @@ def test_a_wedge_follows_its_parent_down_to_the_kick_off() -> None:
     parent, wedge = traced(holes, stations)
     assert parent["depths_m"] == [0.0, 50.0, 200.0, 300.0]
     assert wedge["depths_m"] == [0.0, 50.0, 100.0, 150.0]
+    assert parent["sharpest_bend_deg"] == pytest.approx(20 * 30 / 150)
+    assert wedge["sharpest_bend_deg"] == pytest.approx(10 * 30 / 50)
     assert wedge["rises_m"][1] == pytest.approx(parent["rises_m"][1], abs=1e-9)
 
 
