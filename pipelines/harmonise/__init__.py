@@ -15,9 +15,20 @@ from pipelines.errors import ContractError
 from pipelines.findings import Finding
 from pipelines.harmonise.columns import Draft, fill, repeat, text_of, tidy
 from pipelines.harmonise.position import Operations, crs_codes, place
-from pipelines.harmonise.shape import RawTable, shape
+from pipelines.harmonise.shape import DELETED, RawTable, shape
 
-__all__ = ["TABLE", "Harmonised", "Plan", "RawTable", "harmonise", "plan", "shape", "table_files"]
+__all__ = [
+    "DELETED",
+    "TABLE",
+    "Harmonised",
+    "Plan",
+    "RawTable",
+    "harmonise",
+    "identify",
+    "plan",
+    "shape",
+    "table_files",
+]
 
 TABLE = "_table"
 """Column by which a select says which of several tables a row's ``_row`` counts."""
@@ -103,6 +114,15 @@ def harmonise(shaped: pa.RecordBatch, how: Plan) -> Harmonised:
     _fill_provenance(draft, how)
     _find_checks(draft, how)
     return Harmonised(_assemble(draft, how), draft.findings)
+
+
+def identify(shaped: pa.RecordBatch, how: Plan) -> pa.RecordBatch:
+    """Give only which record each shaped row is about, and where it stands: what a deletion needs."""
+    draft = Draft(shaped=shaped, dataset=how.dataset, vocabularies=how.vocabularies)
+    key = how.mapping.key
+    draft.columns["record_id"] = _record_ids(draft, key.authority, key.register_, key.columns)
+    _fill_provenance(draft, how)
+    return _assemble(draft, how)
 
 
 def table_files(shaped: pa.RecordBatch, files: dict[str, str]) -> pa.DictionaryArray:
