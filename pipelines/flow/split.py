@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from pipelines.contracts import Rule
 from pipelines.findings import ISSUE_SCHEMA, Finding, RuleCounts, error_mask, issue_table, rule_lists
-from pipelines.flow.duplicates import Identities, contradiction, settle
+from pipelines.flow.duplicates import Identities, contradiction, keep, settle
 from pipelines.flow.modes import GONE, deletion_findings, statement_findings
 from pipelines.flow.sources import Held, SourceUse, write_quarantine
 from pipelines.harmonise import DELETED, TABLE, Plan, RawTable, harmonise, identify, shape, table_files
@@ -129,26 +129,21 @@ def split(job: Job, uses: dict[str, SourceUse]) -> Outcome:
     outcome = Outcome()
     job.folder.mkdir(parents=True, exist_ok=True)
     held = Held(job.how.dataset.name)
-    draft = job.folder / "draft.arrow"
+    draft: list[Path] = []
     with pq.ParquetWriter(job.folder / "issues.parquet", ISSUE_SCHEMA, compression="zstd") as issues:
         identities = _draft(job, uses, draft, outcome=outcome, held=held, issues=issues)
         _write_accepted(job, draft, identities, outcome=outcome, held=held, issues=issues)
-    draft.unlink()
     outcome.quarantined = held.count
     write_quarantine(held, _by_file(job, outcome), job.folder / "quarantine.parquet")
     return outcome
 
 
 def _draft(
-    job: Job, uses: dict[str, SourceUse], draft: Path, *, outcome: Outcome, held: Held, issues: pq.ParquetWriter
+    job: Job, uses: dict[str, SourceUse], draft: list[Path], *, outcome: Outcome, held: Held, issues: pq.ParquetWriter
 ) -> Identities:
-    """Write every harmonised row, plainly since it is read again at once, and hold those that break a rule."""
+    """Keep every harmonised row, plainly since it is read again at once, and hold those that break a rule."""
     identities = Identities()
-    with (
-        pa.OSFile(str(draft), "wb") as sink,
-        pa.ipc.new_stream(sink, job.how.schema) as writer,
-        _deletions(job) as gone,
-    ):
+    with _deletions(job) as gone:
         for batch, findings, deletes in _judged(job, uses, outcome):
             if deletes:
                 _delete(job, batch, findings, outcome=outcome, held=held, issues=issues, gone=gone)
@@ -158,17 +153,18 @@ def _draft(
             if bad.any():
                 held.add(*_place(batch, pa.array(np.flatnonzero(bad))), rule_lists(findings, bad))
             identities.add(batch.column("record_id"), ~bad)
-            writer.write_batch(batch)
+            draft.append(job.folder / f"draft-{len(draft):06d}.arrow")
+            keep(batch, draft[-1])
     return identities
 
 
 def _write_accepted(
-    job: Job, draft: Path, identities: Identities, *, outcome: Outcome, held: Held, issues: pq.ParquetWriter
+    job: Job, draft: list[Path], identities: Identities, *, outcome: Outcome, held: Held, issues: pq.ParquetWriter
 ) -> None:
-    options = pa.ipc.IpcWriteOptions(compression="lz4")
+    """Write the rows that stand, plainly: the disk costs less than compressing and decompressing them would."""
     with (
         pa.OSFile(str(job.folder / "accepted.arrow"), "wb") as sink,
-        pa.ipc.new_stream(sink, job.how.schema, options=options) as writer,
+        pa.ipc.new_stream(sink, job.how.schema) as writer,
     ):
         for settled in settle(draft, identities, job.taken):
             if settled.contradicting.num_rows:

@@ -79,15 +79,22 @@ def shape(
 
 def _stream(path: Path) -> Iterator[pa.RecordBatch]:
     """Give a raw table's rows, the reader's small batches joined: what is done once a batch is done less often."""
-    with pa.OSFile(str(path)) as source, pa.ipc.open_file(source) as reader:
+    start = 0
+    while held := _held(path, start):
+        start += len(held)
+        yield from _joined(held)
+
+
+def _held(path: Path, start: int) -> list[pa.RecordBatch]:
+    """Give the batches that are joined to the one at a place, mapped anew so that no page stays behind."""
+    with pa.memory_map(str(path)) as source, pa.ipc.open_file(source) as reader:
         held: list[pa.RecordBatch] = []
-        for index in range(reader.num_record_batches):
+        for index in range(start, reader.num_record_batches):
             batch = reader.get_batch(index)
             if held and not _fits(held, batch):
-                yield from _joined(held)
-                held = []
+                break
             held.append(batch)
-        yield from _joined(held)
+        return held
 
 
 def _fits(held: list[pa.RecordBatch], batch: pa.RecordBatch) -> bool:
