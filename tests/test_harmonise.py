@@ -309,3 +309,12 @@ def test_gravity_in_milligals_is_ten_times_as_many_micrometres_a_second_squared(
     done = made(schemas, "geophysical_reading", {"columns": columns}, g=["-12.5", "-125"], unit=["mGal", "um/s2"])
     assert values(done, "gravity_um_s2") == [pytest.approx(-125.0), -125.0]
     assert values(done, "magnetic_nt") == [None, None]
+
+
+def test_a_deposit_type_tells_its_group_and_environment(schemas: Schemas) -> None:
+    """Hofstra and others 2021 (USGS OFR 2021-1049) put pegmatites into the magmatic environment."""
+    columns = {"deposit_type": "type"}
+    done = made(schemas, "mineral_occurrence", {"columns": columns}, type=["Abyssal pegmatite REE", "pegmatite", None])
+    assert values(done, "deposit_group") == ["pegmatite", "pegmatite", None]
+    environments = values(done, "deposit_environment")
+    assert environments[0] == environments[1] == "magmatic"

@@ -109,6 +109,7 @@ def harmonise(shaped: pa.RecordBatch, how: Plan) -> Harmonised:
         place(draft, how.mapping.position, how.operations)
     _fill_elements(draft)
     _fill_classes(draft)
+    _fill_broader(draft)
     key = how.mapping.key
     draft.columns["record_id"] = _record_ids(draft, key.authority, key.register_, key.columns)
     _fill_provenance(draft, how)
@@ -185,6 +186,17 @@ def _fill_classes(draft: Draft) -> None:
         codes = _as_type(draft.columns[field.class_of or ""], pa.dictionary(pa.int32(), pa.string()))
         known = [getattr(classify(code), field.class_as or "") for code in codes.dictionary.to_pylist()]
         draft.columns[field.name] = pc.dictionary_encode(pa.array(known, pa.string()).take(codes.indices))
+
+
+def _fill_broader(draft: Draft) -> None:
+    """Give the term above another column's, where the feed does not say it itself."""
+    for field in draft.dataset.fields:
+        if field.broader_of not in draft.columns or field.name in draft.columns:
+            continue
+        vocabulary = draft.vocabularies[field.vocabulary or ""]
+        codes = _as_type(draft.columns[field.broader_of or ""], pa.dictionary(pa.int32(), pa.string()))
+        above = [vocabulary.above(code, field.broader_level or "") for code in codes.dictionary.to_pylist()]
+        draft.columns[field.name] = pc.dictionary_encode(pa.array(above, pa.string()).take(codes.indices))
 
 
 def _fill_provenance(draft: Draft, how: Plan) -> None:
