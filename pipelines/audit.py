@@ -161,7 +161,7 @@ def _tally_together(tally: Tally, path: Path, dataset: Dataset, beside: Beside) 
     rules = tuple(rule for rule in _recountable(dataset) if rule.kind == "table")
     if not rules:
         return
-    found = judge_together(path, dataset, rules, beside=beside, scratch=path.parent / "scratch")
+    found = judge_together([path], dataset, rules, beside=beside, scratch=path.parent / "scratch")
     tally.counts.add(found.rows, (), found.findings)
 
 

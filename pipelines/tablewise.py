@@ -16,7 +16,7 @@ from pipelines.findings import Finding
 from pipelines.terms import Vocabulary
 
 PLACE = "_place"
-"""Number of a row among all rows of the file, from 0."""
+"""Number of a row among all rows, from 0."""
 ALWAYS = (PLACE, "record_id", "source_file", "source_row")
 MEMORY = "1GB"
 
@@ -42,7 +42,7 @@ class Together:
     Parameters
     ----------
     rows : record id, file, row and the judged columns of each, in the file's order.
-    places : number of each among all rows of the file, from 0.
+    places : number of each among all rows, from 0.
     findings : one per broken rule, with masks over ``rows``.
     """
 
@@ -51,14 +51,16 @@ class Together:
     findings: list[Finding]
 
 
-def judge_together(path: Path, dataset: Dataset, rules: tuple[Rule, ...], *, beside: Beside, scratch: Path) -> Together:
-    """Judge a file of harmonised rows by the rules of its table.
+def judge_together(
+    paths: Sequence[Path], dataset: Dataset, rules: tuple[Rule, ...], *, beside: Beside, scratch: Path
+) -> Together:
+    """Judge harmonised rows by the rules of its table.
 
     A record that is told several times is judged once, as it is told first.
 
     Parameters
     ----------
-    path : rows in the dataset's working schema (Arrow IPC stream).
+    paths : rows in the dataset's working schema, in their order (Arrow IPC streams).
     rules : those of kind ``table`` are judged.
     beside : what the rules may look into.
     scratch : folder that DuckDB may spill to.
@@ -74,7 +76,7 @@ def judge_together(path: Path, dataset: Dataset, rules: tuple[Rule, ...], *, bes
     with _connect(scratch) as connection:
         try:
             _register(connection, sql, beside)
-            connection.register("received", rows_of([path], dataset, _columns(dataset, f"{sql} {' '.join(shown)}")))
+            connection.register("received", rows_of(paths, dataset, _columns(dataset, f"{sql} {' '.join(shown)}")))
             connection.execute(
                 "CREATE TEMP TABLE rows AS SELECT * FROM received "  # noqa: S608 - a name of ours
                 f"QUALIFY row_number() OVER (PARTITION BY record_id ORDER BY {PLACE}) = 1"

@@ -45,7 +45,7 @@ def broken(folder: Path, name: str, rows: list[dict[str, Any]]) -> list[tuple[st
     dataset, rules = DATASETS[name], DATASETS[name].rules()
     around = beside(dataset, DATASETS, lists_of(dataset), folder)
     path = folder / name / "accepted.arrow"
-    found = judge_together(path, dataset, rules, beside=around, scratch=folder / "scratch")
+    found = judge_together([path], dataset, rules, beside=around, scratch=folder / "scratch")
     told = [
         (finding.rule.removeprefix(f"{name}."), int(place))
         for finding in found.findings
@@ -179,7 +179,7 @@ def test_a_view_that_loses_rows_is_refused(tmp_path: Path) -> None:
     written(tmp_path, "drillhole_interval", logged("lithology", (0, 5), (5, 9)))
     path = tmp_path / "drillhole_interval" / "accepted.arrow"
     with pytest.raises(ContractError, match=r"drillhole_interval.yml: table_view .* 2 rows came out as 1"):
-        judge_together(path, narrowed, narrowed.rules(), beside=Beside(), scratch=tmp_path / "scratch")
+        judge_together([path], narrowed, narrowed.rules(), beside=Beside(), scratch=tmp_path / "scratch")
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from pipelines.contracts.arrow import working_schema
 from pipelines.derive.assays import assay_best, laboratory_control
 from pipelines.derive.holes import drillhole_trace
 from pipelines.derive.members import Members, select
+from pipelines.derive.totals import resource_refusals, resource_totals
 from pipelines.errors import ContractError
 
 __all__ = ["DERIVATIONS", "Members", "derive"]
@@ -25,6 +26,8 @@ DERIVATIONS: Mapping[str, Derivation] = {
     "assay_best": assay_best,
     "drillhole_trace": drillhole_trace,
     "laboratory_control": laboratory_control,
+    "resource_refusal": resource_refusals,
+    "resource_total": resource_totals,
 }
 """The functions that compute a dataset of their name, where one SELECT cannot."""
 

@@ -1,6 +1,6 @@
 """Settles records that name themselves twice: identical ones count once, contradicting ones are all kept back."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -50,7 +50,7 @@ class Identities:
         sound = [part[mask] for part, mask in zip(self.parts, self.sound, strict=True)]
         seen = np.sort(np.concatenate([*sound, *standing, np.zeros(0, np.uint64)]))
         again = np.unique(seen[1:][seen[1:] == seen[:-1]])
-        return [mask & np.isin(part, again) for part, mask in zip(self.parts, self.sound, strict=True)]
+        return [mask & _among(part, again) for part, mask in zip(self.parts, self.sound, strict=True)]
 
 
 @dataclass(frozen=True)
@@ -62,18 +62,33 @@ class Settled:
     same: int
 
 
-def settle(draft: Path, identities: Identities, taken: frozenset[str]) -> Iterator[Settled]:
+def _among(hashes: np.ndarray, sought: np.ndarray) -> np.ndarray:
+    """Mark the hashes that are among the sought ones, which are sorted."""
+    if not len(sought):
+        return np.zeros(len(hashes), dtype=bool)
+    return sought[np.minimum(np.searchsorted(sought, hashes), len(sought) - 1)] == hashes
+
+
+def keep(batch: pa.RecordBatch, part: Path) -> None:
+    """Keep one batch of a draft until it can be settled."""
+    with pa.OSFile(str(part), "wb") as sink, pa.ipc.new_stream(sink, batch.schema) as writer:
+        writer.write_batch(batch)
+
+
+def settle(draft: Sequence[Path], identities: Identities, taken: frozenset[str]) -> Iterator[Settled]:
     """Go through the draft of a dataset and take out what is broken, told again, or contradicted.
 
     Parameters
     ----------
-    draft : every harmonised row (Arrow IPC stream), in the batches that the identities know.
+    draft : every harmonised row, in the batches that the identities know, each kept in a file of its own, which is
+        mapped while it is looked at and removed once it is settled.
     taken : record ids that stand already.
     """
     suspected = identities.suspected(taken)
     verdict = _verdicts(_suspects(draft, suspected), taken)
     start = 0
-    for batch, sound, mask in zip(_batches(draft), identities.sound, suspected, strict=True):
+    for part, sound, mask in zip(draft, identities.sound, suspected, strict=True):
+        batch = _batch(part)
         mine = verdict[start : start + int(mask.sum())]
         start += len(mine)
         stands, differs = sound.copy(), np.zeros(len(sound), dtype=bool)
@@ -84,6 +99,7 @@ def settle(draft: Path, identities: Identities, taken: frozenset[str]) -> Iterat
             contradicting=batch.filter(pa.array(differs)) if differs.any() else batch.slice(0, 0),
             same=int((mine == "same").sum()),
         )
+        part.unlink()
 
 
 def contradiction(batch: pa.RecordBatch, dataset: str) -> Finding:
@@ -98,17 +114,15 @@ def contradiction(batch: pa.RecordBatch, dataset: str) -> Finding:
     )
 
 
-def _batches(path: Path) -> Iterator[pa.RecordBatch]:
-    with pa.OSFile(str(path)) as source, pa.ipc.open_stream(source) as reader:
-        yield from reader
+def _batch(part: Path) -> pa.RecordBatch:
+    with pa.memory_map(str(part)) as source, pa.ipc.open_stream(source) as reader:
+        return reader.read_next_batch()
 
 
-def _suspects(draft: Path, suspected: list[np.ndarray]) -> pa.Table | None:
-    """Gather the suspected rows of a draft; None where there is none, and the draft need not be read."""
-    if not any(mask.any() for mask in suspected):
-        return None
-    batches = zip(_batches(draft), suspected, strict=True)
-    return pa.Table.from_batches([batch.filter(pa.array(mask)) for batch, mask in batches])
+def _suspects(draft: Sequence[Path], suspected: list[np.ndarray]) -> pa.Table | None:
+    """Gather the suspected rows of a draft; None where there is none."""
+    found = [_batch(part).filter(pa.array(mask)) for part, mask in zip(draft, suspected, strict=True) if mask.any()]
+    return pa.Table.from_batches(found) if found else None
 
 
 def _verdicts(suspects: pa.Table | None, taken: frozenset[str]) -> np.ndarray:

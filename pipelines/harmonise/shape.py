@@ -14,6 +14,8 @@ BATCH_ROWS = 65_536
 BATCH_BYTES = 32 << 20
 """Bytes of raw rows that are harmonised at once, at most, unless one batch of the reader's is larger."""
 MEMORY = "1GB"
+DELETED = "_deleted"
+"""Column that says which shaped rows take a record away."""
 
 
 @dataclass(frozen=True)
@@ -33,8 +35,8 @@ def shape(
     Parameters
     ----------
     tables : the feed's raw tables by name.
-    mapping : the dataset's mapping; its filters and checks come out as the boolean columns
-        ``_filter_<i>`` and ``_check_<i>``.
+    mapping : the dataset's mapping; its filters, checks and deletions come out as the boolean columns
+        ``_filter_<i>``, ``_check_<i>`` and ``_deleted``.
     main : the table whose ``_row`` a record is named after.
     scratch : folder that DuckDB may spill to.
     feed : name of the feed, for messages.
@@ -44,7 +46,7 @@ def shape(
     ContractError
         If the SQL is not one SELECT, does not run, or gives no ``_row``.
     """
-    if mapping.select is None and not mapping.filters and not mapping.checks:
+    if mapping.select is None and not mapping.filters and not mapping.checks and mapping.deleted is None:
         yield from _stream(tables[main].path)
         return
     import pyarrow.dataset as ds  # heavy: loads pandas, which plain tables do without
@@ -77,15 +79,22 @@ def shape(
 
 def _stream(path: Path) -> Iterator[pa.RecordBatch]:
     """Give a raw table's rows, the reader's small batches joined: what is done once a batch is done less often."""
-    with pa.OSFile(str(path)) as source, pa.ipc.open_file(source) as reader:
+    start = 0
+    while held := _held(path, start):
+        start += len(held)
+        yield from _joined(held)
+
+
+def _held(path: Path, start: int) -> list[pa.RecordBatch]:
+    """Give the batches that are joined to the one at a place, mapped anew so that no page stays behind."""
+    with pa.memory_map(str(path)) as source, pa.ipc.open_file(source) as reader:
         held: list[pa.RecordBatch] = []
-        for index in range(reader.num_record_batches):
+        for index in range(start, reader.num_record_batches):
             batch = reader.get_batch(index)
             if held and not _fits(held, batch):
-                yield from _joined(held)
-                held = []
+                break
             held.append(batch)
-        yield from _joined(held)
+        return held
 
 
 def _fits(held: list[pa.RecordBatch], batch: pa.RecordBatch) -> bool:
@@ -124,6 +133,7 @@ def _statement(connection: duckdb.DuckDBPyConnection, mapping: DatasetMapping, m
     conditions = [
         *(f"({item.where}) AS _filter_{index}" for index, item in enumerate(mapping.filters)),
         *(f"({item.where}) AS _check_{index}" for index, item in enumerate(mapping.checks)),
+        *([f"({mapping.deleted}) AS {DELETED}"] if mapping.deleted else []),
     ]
     inner = select.strip().rstrip(";")
     return f"SELECT {', '.join(['*', *conditions])} FROM ({inner}) AS shaped"  # noqa: S608 - both are the feed's own SQL

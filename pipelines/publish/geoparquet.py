@@ -26,8 +26,8 @@ from pipelines.publish.shares import Options
 SHAPE = "geometry"
 BOUNDS = "bbox"
 VERSION = "1.1.0"
-COMPRESSION_LEVEL = 3
-"""Of zstd; higher levels take longer and save little."""
+COMPRESSION_LEVEL = 1
+"""Of zstd; higher levels take longer and save nothing worth it: after the encodings little is left to find."""
 DICTIONARY_SHARE = 0.25
 """A column with more distinct values, as a share of the values, is not written from a dictionary."""
 BOUNDS_WORDS = {
@@ -190,14 +190,15 @@ def _settled(column: pa.ChunkedArray) -> pa.DictionaryArray:
         whole = whole.chunk(0)
     if whole.dictionary.null_count:
         whole = whole.cast(pa.string()).dictionary_encode()
-    absent = whole.indices.is_null().to_numpy(zero_copy_only=False)
-    codes = whole.indices.fill_null(0).to_numpy()
-    used = np.flatnonzero(np.bincount(codes[~absent], minlength=len(whole.dictionary)))
+    size = len(whole.dictionary)
+    codes = whole.indices.fill_null(size).to_numpy()
+    used = np.flatnonzero(np.bincount(codes, minlength=size + 1)[:size])
     values = whole.dictionary.take(pa.array(used))
     order = pc.sort_indices(values).to_numpy()
-    ranks = np.zeros(max(len(whole.dictionary), 1), np.int32)
+    ranks = np.zeros(size, np.int32)
     ranks[used[order]] = np.arange(len(used), dtype=np.int32)
-    return pa.DictionaryArray.from_arrays(pa.array(ranks[codes], mask=absent), values.take(pa.array(order)))
+    indices = pc.take(pa.array(ranks), whole.indices, boundscheck=False)
+    return pa.DictionaryArray.from_arrays(indices, values.take(pa.array(order)))
 
 
 def _origins(settled: pa.Table) -> Iterator[tuple[tuple[str, str], int]]:
