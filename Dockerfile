@@ -18,6 +18,10 @@ RUN python3.11 -m venv .venv \
     && .venv/bin/python -m pip install --no-cache-dir --require-hashes -r .venv/uv.txt \
     && .venv/bin/uv pip sync --no-cache --require-hashes --compile-bytecode requirements.lock
 
+# Country outlines, which positions are compared with.
+COPY --chown=airflow:root requirements-outlines.lock ./
+RUN .venv/bin/uv pip install --no-cache --no-deps --target .outlines --require-hashes -r requirements-outlines.lock
+
 COPY --chown=airflow:root pyproject.toml LICENSE ./
 COPY --chown=airflow:root pipelines pipelines
 COPY --chown=airflow:root deploy deploy

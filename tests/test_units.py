@@ -4,10 +4,12 @@ import csv
 
 import pyarrow as pa
 import pytest
+from python_calamine import CalamineWorkbook
 
 from pipelines.errors import ContractError
 from pipelines.terms import VOCABULARIES, load_vocabulary
 from pipelines.units import REFUSED, code_of, convert, dimension, factor, refusal, scale
+from tests.truth import truth
 
 
 @pytest.mark.parametrize(
@@ -91,3 +93,47 @@ def test_unit_spellings_of_the_mineral_resources_data_system_are_known_or_refuse
     # These need the feed's word: `mt` is metric tons there, and million tonnes elsewhere.
     assert left == {"mt", "MT", "mt ore", "mt commodity", "mt concentrate", "mt metal", "tons", "st", "fl"}
     assert [factor(text, "%") for text in ("wt-pct", "g/mt")] == [1.0, 1e-4]
+
+
+@pytest.mark.parametrize("row", truth("units"), ids=lambda row: row["spelling"])
+def test_the_table_of_truth_holds(row):
+    if row["in"] == "refused":
+        assert refusal(row["spelling"])
+        with pytest.raises(ContractError, match="is refused: it "):
+            code_of(row["spelling"])
+        return
+    assert factor(row["spelling"], row["in"]) == pytest.approx(float(row["factor"]), rel=1e-12)
+
+
+def _answer_key(folder):
+    """Give, by spelling, the unit that the authors of the mining data read it as, and its tonnes."""
+
+    def rows(name):
+        with (folder / name).open(encoding="cp1252", newline="") as file:
+            return list(csv.DictReader(file, delimiter=";"))
+
+    tonnes = {row["unit_id"]: float(row["conv_factor_t"]) for row in rows("conversion_factors.csv")[:32]}
+    known = {
+        row["source_unit"]: row["unit_id"] for row in rows("source_unit_ids.csv") if row["source_cat"] == "detailed"
+    }
+    assert {row["unit_id"] for row in rows("unit_ids.csv")} >= set(known.values()) - {"Kg/t", "Kbcm"}
+    return {spelling: (unit, tonnes[unit]) for spelling, unit in known.items() if unit in tonnes}
+
+
+def test_all_unit_spellings_of_the_mining_data_agree_with_its_authors_or_are_refused(shared):
+    folder = shared / "data/fineprint-mine-production"
+    with CalamineWorkbook.from_path(folder / "detailed_data_mining.xlsx") as workbook:
+        header, *rows = workbook.get_sheet_by_name("commodities").to_python()
+    written = {row[header.index("unit")] for row in rows} - {""}
+    spellings = {text.strip() for text in written}
+    key = _answer_key(folder)
+    assert len(written) == 46 and spellings <= set(key)
+    refused = {text for text in spellings if refusal(text)}
+    # The authors take bare ounces as avoirdupois, though most are of gold, and bare tons as tonnes.
+    assert {key[text][0] for text in refused} == {"oz", "Koz", "Moz", "t", "Kt"}
+    assert refused == {
+        "oz", "ounces", "koz", "Koz", "000 ounces", "thousand ounces", "thousand recoverable ounces", "million ounces",
+        "tons", "thousand tons",
+    }  # fmt: skip
+    for text in spellings - refused:
+        assert factor(text, "t") == pytest.approx(key[text][1], rel=2e-4), text  # the key has three or four figures

@@ -106,12 +106,23 @@ class Corners(Model):
     check_y: str | None = None
 
 
+class Correction(Model):
+    """A mistake in the partner's coordinates that is known and mended; the coordinates as received stay beside it."""
+
+    do: Literal["swap_xy", "negate_x", "negate_y"]
+    where: str | None = None
+    """SQL condition over the shaped rows; without one every row is corrected."""
+    reason: str
+
+
 class Position(Model):
     """Where a record is, in the partner's own coordinates."""
 
     x: str | None = None
     y: str | None = None
     z: str | None = None
+    z_unit: str | None = None
+    """Unit of ``z``; metres where none is given."""
     decimal: str = "."
     corners: Corners | None = None
     geometry: str | None = None
@@ -125,7 +136,16 @@ class Position(Model):
     area: tuple[float, float, float, float] | None = None
     """West, south, east and north in degrees, within which this feed's records may lie."""
     area_severity: Literal["error", "warning"] = "error"
+    country: str | None = None
+    """Country that the records are in, where the dataset has no column that tells it."""
+    sheet: str | None = None
+    """Column with the number of the map sheet, or several of them."""
+    sheet_series: Literal["india-and-adjacent-countries", "australia-250k"] | None = None
+    corrections: tuple[Correction, ...] = ()
+    epoch: float | None = None
+    """Year that coordinates in a frame which is not fixed to a plate (WGS 84, ITRF) were observed in."""
     elevation_datum: str | None = None
+    """Code of the vertical datums."""
     elevation_kind: Literal["orthometric", "ellipsoidal", "mine-level", "unknown"] | None = None
     required: bool = True
 
@@ -135,6 +155,10 @@ class Position(Model):
             raise ValueError("give x and y, or corners, or geometry")
         if self.crs_basis == "assumed" and not self.crs_reason:
             raise ValueError("an assumed crs needs a crs_reason")
+        if (self.sheet is None) != (self.sheet_series is None):
+            raise ValueError("give both sheet and sheet_series, or neither")
+        if self.corrections and self.x is None:
+            raise ValueError("corrections are of points that x and y give")
         return self
 
 

@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from pipelines import geodesy
 from pipelines.contracts import Dataset, Feed, Schemas
 from pipelines.deliveries import Delivery
 from pipelines.errors import RejectedError
@@ -26,6 +27,7 @@ from pipelines.read import ReadReport, read
 from pipelines.store import whole
 from pipelines.tablewise import beside
 
+NO_OUTLINES = "not installed: positions were not compared with the countries that records state"
 SOURCE = "_source"
 """Folder of a run for what was found before rows became records."""
 
@@ -127,6 +129,7 @@ def _record(feed: Feed, delivery: Delivery, fingerprint: str, report: ReadReport
         "delivery": delivery.id,
         "fingerprint": fingerprint,
         "isolation": report.isolation,
+        "outlines": geodesy.outlines_digest() or NO_OUTLINES,
         "rights": feed.rights.model_dump(mode="json"),
         "notes": [note.model_dump(mode="json") for note in feed.notes],
         "tables": {name: _about(report, name) for name in report.tables},

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import cache
 
-from pipelines import terms
+from pipelines import geodesy, terms
 from pipelines.catalogue import Catalogue, open_catalogue
 from pipelines.catalogue.facts import DeliveryFile
 from pipelines.contracts import Dataset, Feed, Schemas, load_datasets, load_feed
@@ -79,8 +79,10 @@ def keep_delivery(catalogue: Catalogue, feed: Feed, delivery: Delivery, corrects
 
 
 def run_fingerprint(feed: Feed) -> str:
-    """Digest of everything but the delivery that decides what becomes of it: mapping, contracts, terms and code."""
-    return hashlib.sha256(f"{feed.fingerprint}:{_code_digest()}".encode()).hexdigest()
+    """Digest of all but the delivery that decides what becomes of it: mapping, contracts, terms, code, grids."""
+    grids = ";".join(f"{name}={version}" for name, version in sorted(geodesy.installed().items()))
+    beside = f"{grids}:{geodesy.outlines_digest()}"
+    return hashlib.sha256(f"{feed.fingerprint}:{_code_digest()}:{beside}".encode()).hexdigest()
 
 
 @cache

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pipelines import chemistry, geodesy, tablewise, terms, units
 from pipelines.connectors import CONNECTORS
 from pipelines.contracts import Dataset, Feed, Table, load_datasets
-from pipelines.contracts.feeds import Column
+from pipelines.contracts.feeds import Column, Position
 from pipelines.derive import DERIVATIONS
 from pipelines.derive.members import one_select
 from pipelines.errors import MineralsError
@@ -95,11 +95,31 @@ def _feed_problems(feed: Feed, settings: Settings) -> Iterator[str]:
             word = datasets[name].field(column).vocabulary
             yield from (f"{name}.{column}: {problem}" for problem in _column_problems(how, word, settings))
         if mapping.position is not None:
-            for code in crs_codes(mapping.position):
-                try:
-                    geodesy.operation(code, mapping.position.area)
-                except MineralsError as error:
-                    yield f"{name}.position: {error}"
+            yield from (f"{name}.position: {problem}" for problem in _position_problems(mapping.position, settings))
+
+
+def _position_problems(position: Position, settings: Settings) -> Iterator[str]:
+    for code in crs_codes(position):
+        try:
+            geodesy.operation(code, position.area)
+        except MineralsError as error:
+            yield str(error)
+    countries, datums = (
+        terms.load_vocabulary(settings.schemas / "vocabularies" / f"{word}.csv")
+        for word in ("country", "vertical_datum")
+    )
+    if position.country is not None and position.country not in countries.codes:
+        yield f"no country {position.country!r}: {terms.hint(countries, position.country)}"
+    datum, kind = position.elevation_datum, position.elevation_kind
+    if datum is not None and datum not in datums.codes:
+        yield f"no vertical datum {datum!r}: {terms.hint(datums, datum)}"
+    elif datum is not None and kind not in (None, datums.more(datum, "kind")):
+        yield f"elevation_kind {kind!r} is not that of {datum}, which is {datums.more(datum, 'kind')}"
+    if position.z_unit is not None:
+        try:
+            units.factor(position.z_unit, "m")
+        except MineralsError as error:
+            yield str(error)
 
 
 def _table_problems(table: Table) -> Iterator[str]:

@@ -262,9 +262,7 @@ def _fill_result(draft: Draft, target: Field, column: Column, values: pa.Array) 
     """Fill a measured value with its qualifier, limit and unit."""
     reading = chemistry.Reading(decimal=column.decimal, sentinel=column.sentinel)
     qualifiers = tidy(draft.raw(column.qualifier_from)) if column.qualifier_from else None
-    limits = (
-        chemistry.read_numbers(tidy(draft.raw(column.limit_from)), column.decimal)[0] if column.limit_from else None
-    )
+    limits = _limits(draft, target, column)
     results = chemistry.read_results(tidy(values), column.encoding, reading, qualifiers=qualifiers, limits=limits)
     draft.columns[target.name] = results.value
     _find_unreadable(draft, target, results.unreadable, values, "a number, with its qualifier where it is a bound")
@@ -277,6 +275,17 @@ def _fill_result(draft: Draft, target: Field, column: Column, values: pa.Array) 
         hint = "ask the partner for the detection limit that was replaced by zero"
         draft.find(f"{target.name}.zero_undeclared", "warning", target.name, bounded, values, hint)
     _fill_unit(draft, target, column)
+
+
+def _limits(draft: Draft, target: Field, column: Column) -> pa.Array | None:
+    """Read the column of limits beside the results; one that is no number is found."""
+    if column.limit_from is None:
+        return None
+    raw = draft.raw(column.limit_from)
+    limits, unreadable = chemistry.read_numbers(tidy(raw), column.decimal)
+    hint = "the detection limit should be a number"
+    draft.find(f"{target.name}.limit_unreadable", "warning", target.name, unreadable, raw, hint)
+    return limits
 
 
 def _fill_unit(draft: Draft, target: Field, column: Column) -> None:

@@ -7,12 +7,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import shapely
 
-from pipelines import chemistry, geodesy
+from pipelines import chemistry, geodesy, units
 from pipelines.contracts import Position
 from pipelines.errors import RejectedError
 from pipelines.harmonise.columns import Draft, repeat, reworded, text_of, tidy
+from pipelines.harmonise.plausibility import find_implausible
 
 Operations = dict[str, geodesy.Operation]
+
+BEYOND_GRID = "_beyond_grid"
+"""Draft's own column: rows that a datum grid does not cover, which went by the operation without it."""
 
 
 def place(draft: Draft, position: Position, operations: Operations) -> None:
@@ -20,15 +24,17 @@ def place(draft: Draft, position: Position, operations: Operations) -> None:
     crs = _source_crs(draft, position)
     draft.columns["source_crs"] = crs
     draft.columns["crs_basis"] = repeat(position.crs_basis, draft.rows)
+    points = None
     if position.x is not None:
-        _place_points(draft, position, operations)
+        points = _place_points(draft, position, operations)
     elif position.corners is not None:
         _place_corners(draft, position, operations)
     else:
-        _place_shapes(draft, position, operations)
+        points = _place_shapes(draft, position, operations)
     _fill_operation(draft, position, operations)
     _fill_height(draft, position)
     _find_outside(draft, position)
+    find_implausible(draft, position, operations, points)
 
 
 def crs_codes(position: Position) -> tuple[str, ...]:
@@ -47,7 +53,8 @@ def _source_crs(draft: Draft, position: Position) -> pa.Array:
     return codes
 
 
-def _place_points(draft: Draft, position: Position, operations: Operations) -> None:
+def _place_points(draft: Draft, position: Position, operations: Operations) -> tuple[np.ndarray, np.ndarray]:
+    """Place points, and give the coordinates that were transformed: the source's own, or corrected ones."""
     raw_x, raw_y = draft.raw(position.x or ""), draft.raw(position.y or "")
     x, bad_x = _numbers(raw_x, position.decimal)
     y, bad_y = _numbers(raw_y, position.decimal)
@@ -58,13 +65,45 @@ def _place_points(draft: Draft, position: Position, operations: Operations) -> N
     severity = "error" if position.required else "info"
     draft.find("position.missing", severity, "geometry", missing, pair, "give both coordinates")
     draft.find("position.unreadable", "error", "geometry", unreadable, pair, "coordinates must be plain numbers")
-    lon, lat = _to_crs84(draft, operations, x.to_numpy(zero_copy_only=False), y.to_numpy(zero_copy_only=False))
+    points = _corrected(draft, position, *(each.to_numpy(zero_copy_only=False) for each in (x, y)))
+    lon, lat = _to_crs84(draft, operations, *points)
     _set_points(draft, lon, lat)
     off_earth = pa.array(~np.isfinite(lon) | (np.abs(lat) > 90) | (np.abs(lon) > 180))
     given = pc.and_(pc.and_(pc.is_valid(x), pc.is_valid(y)), pc.is_valid(draft.columns["source_crs"]))
     lost = pc.and_(off_earth, given)
     hint = "the coordinates do not lie on the earth in the stated system: check axis order, zone and units"
     draft.find("position.not_transformable", "error", "geometry", lost, pair, hint)
+    return points
+
+
+CORRECTIONS: dict[str, Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]] = {
+    "swap_xy": lambda x, y: (y, x),
+    "negate_x": lambda x, y: (-x, y),
+    "negate_y": lambda x, y: (x, -y),
+}
+
+
+def _corrected(draft: Draft, position: Position, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Apply the corrections that the feed declares, in their order, and note them on their rows."""
+    applied = np.zeros(draft.rows, np.int64)
+    for index, correction in enumerate(position.corrections):
+        rows = np.ones(draft.rows, bool)
+        if correction.where is not None:
+            rows = pc.fill_null(draft.raw(f"_correct_{index}"), False).to_numpy(zero_copy_only=False)
+        new_x, new_y = CORRECTIONS[correction.do](x, y)
+        x, y = np.where(rows, new_x, x), np.where(rows, new_y, y)
+        applied |= rows.astype(np.int64) << index
+    if position.corrections:
+        sets, at = np.unique(applied, return_inverse=True)
+        notes = pa.array([_note(position, int(each)) for each in sets], pa.string())
+        draft.columns["position_note"] = pc.dictionary_encode(notes.take(pa.array(at.reshape(-1))))
+    return x, y
+
+
+def _note(position: Position, applied: int) -> str | None:
+    """Name the corrections whose bits are set."""
+    done = [f"{one.do}: {one.reason}" for index, one in enumerate(position.corrections) if applied >> index & 1]
+    return "; ".join(done) or None
 
 
 def _numbers(raw: pa.Array, decimal: str) -> tuple[pa.Array, pa.Array]:
@@ -87,14 +126,20 @@ def _set_points(draft: Draft, lon: np.ndarray, lat: np.ndarray) -> None:
 
 
 def _to_crs84(draft: Draft, operations: Operations, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Transform each row by the operation of its own system; rows that cannot be are NaN."""
+    """Transform each row by the operation of its own system, beyond a grid without it; rows that cannot be are NaN."""
     crs = draft.columns["source_crs"]
-    lon, lat = np.full(len(x), np.nan), np.full(len(x), np.nan)
+    lon, lat, beyond = np.full(len(x), np.nan), np.full(len(x), np.nan), np.zeros(len(x), bool)
     indices = pc.fill_null(crs.indices, -1).to_numpy(zero_copy_only=False)
     for index, code in enumerate(crs.dictionary.to_pylist()):
         rows = (indices == index) & np.isfinite(x) & np.isfinite(y)
         if code in operations and rows.any():
             lon[rows], lat[rows] = geodesy.transform(x[rows], y[rows], operations[code])
+            plain = operations[code].without_grid
+            lost = np.flatnonzero(rows & np.isnan(lon))
+            if plain is not None and len(lost):
+                lon[lost], lat[lost] = geodesy.transform(x[lost], y[lost], plain)
+                beyond[lost] = np.isfinite(lon[lost])
+    draft.columns[BEYOND_GRID] = pa.array(beyond)
     return lon, lat
 
 
@@ -138,7 +183,8 @@ def _compare_corners(draft: Draft, position: Position, wkb: pa.Array) -> None:
     )
 
 
-def _place_shapes(draft: Draft, position: Position, operations: Operations) -> None:
+def _place_shapes(draft: Draft, position: Position, operations: Operations) -> tuple[np.ndarray, np.ndarray] | None:
+    """Place a reader's shapes, and give the coordinates of points; None for lines and polygons."""
     raw = draft.raw(position.geometry or "")
     shapes = shapely.from_wkb(_objects(raw), on_invalid="ignore")
     missing = pc.is_null(raw)
@@ -151,15 +197,21 @@ def _place_shapes(draft: Draft, position: Position, operations: Operations) -> N
         x, y = shapely.get_x(shapes), shapely.get_y(shapes)
         draft.columns["source_x"], draft.columns["source_y"] = (pa.array(v, mask=np.isnan(v)) for v in (x, y))
         _set_points(draft, *_to_crs84(draft, operations, x, y))
-        return
+        return x, y
     readable = pa.array(shapely.to_wkb(shapes), pa.binary())
     _set_shapes(draft, readable, operations)
+    return None
 
 
 def _set_shapes(draft: Draft, wkb: pa.Array, operations: Operations) -> None:
     """Set shapes that all stand in one system, as a file's geometries do; one that cannot be moved is said so."""
     code = draft.columns["source_crs"].dictionary[0].as_py()
     moved = geodesy.transform_wkb(wkb, operations[code])
+    plain = operations[code].without_grid
+    if plain is not None:
+        left = pc.and_(pc.is_null(moved), pc.is_valid(wkb))
+        moved = pc.coalesce(moved, geodesy.transform_wkb(pc.if_else(left, wkb, pa.scalar(None, wkb.type)), plain))
+        draft.columns[BEYOND_GRID] = pc.and_(left, pc.is_valid(moved))
     lost = pc.and_(pc.is_null(moved), pc.is_valid(wkb))
     hint = "the shape does not lie on the earth in the stated system: check axis order, zone and units"
     draft.find("position.not_transformable", "error", "geometry", lost, None, hint)
@@ -174,16 +226,32 @@ def _objects(wkb: pa.Array) -> np.ndarray:
 
 
 def _fill_operation(draft: Draft, position: Position, operations: Operations) -> None:
-    crs = draft.columns["source_crs"]
-    draft.columns["crs_operation"] = _per_code(crs, lambda code: operations[code].name, pa.string())
-    accuracy = _per_code(crs, lambda code: operations[code].accuracy_m, pa.float64())
+    accuracy = _per_row(draft, operations, lambda way: way.accuracy_m, pa.float64())
+    draft.columns["crs_operation"] = _per_row(draft, operations, lambda way: way.name, pa.string())
     draft.columns["crs_accuracy_m"] = accuracy
+    draft.columns["crs_grid_missing"] = _per_row(draft, operations, lambda way: way.grids_note, pa.string())
+    draft.columns["frame"] = _per_row(draft, operations, lambda way: way.frame, pa.string())
+    epochs = _per_row(draft, operations, lambda way: way.frame_epoch, pa.float64())
+    draft.columns["frame_epoch"] = epochs if position.epoch is None else pc.fill_null(epochs, position.epoch)
     if position.uncertainty_from is not None:
         own, _ = _numbers(draft.raw(position.uncertainty_from), position.decimal)
     else:
         own = pa.repeat(pa.scalar(position.uncertainty_m, pa.float64()), draft.rows)
     squares = pc.add(pc.multiply(own, own), pc.multiply(accuracy, accuracy))
     draft.columns["position_uncertainty_m"] = pc.sqrt(squares)
+
+
+def _per_row(
+    draft: Draft, operations: Operations, give: Callable[[geodesy.Operation], object], kind: pa.DataType
+) -> pa.Array:
+    """Give what each row's operation says, for rows beyond a grid of the operation without it."""
+    crs, beyond = draft.columns["source_crs"], draft.columns.get(BEYOND_GRID)
+    gridded = _per_code(crs, lambda code: give(operations[code]), kind)
+    if beyond is None or not beyond.true_count:
+        return gridded
+    plain = _per_code(crs, lambda code: give(operations[code].without_grid or operations[code]), kind)
+    parts = [each.dictionary_decode() if isinstance(each, pa.DictionaryArray) else each for each in (plain, gridded)]
+    return pc.if_else(beyond, *parts)
 
 
 def _per_code(crs: pa.Array, give: Callable[[str], object], kind: pa.DataType) -> pa.Array:
@@ -200,11 +268,15 @@ def _fill_height(draft: Draft, position: Position) -> None:
     heights, unreadable = _numbers(raw, position.decimal)
     draft.columns["source_z"] = heights
     draft.find("position.height_unreadable", "warning", "source_z", unreadable, raw, "give the level as a number")
-    if position.elevation_datum:
-        draft.columns["elevation_datum"] = repeat(position.elevation_datum, draft.rows)
-    draft.columns["elevation_kind"] = repeat(position.elevation_kind or "unknown", draft.rows)
-    if position.elevation_datum and position.elevation_kind in ("orthometric", "ellipsoidal"):
-        draft.columns["elevation_m"] = heights
+    datum, datums = position.elevation_datum, draft.vocabularies["vertical_datum"]
+    known = datums.more(datum, "kind") if datum else "unknown"
+    kind = position.elevation_kind or known
+    if datum:
+        draft.columns["elevation_datum"] = repeat(datum, draft.rows)
+    draft.columns["elevation_kind"] = repeat(kind, draft.rows)
+    if kind == known and kind in ("orthometric", "ellipsoidal"):
+        factor = units.factor(position.z_unit, "m") if position.z_unit else 1.0
+        draft.columns["elevation_m"] = pc.multiply(heights, factor)
 
 
 def _find_outside(draft: Draft, position: Position) -> None:

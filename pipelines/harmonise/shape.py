@@ -35,8 +35,8 @@ def shape(
     Parameters
     ----------
     tables : the feed's raw tables by name.
-    mapping : the dataset's mapping; its filters, checks and deletions come out as the boolean columns
-        ``_filter_<i>``, ``_check_<i>`` and ``_deleted``.
+    mapping : the dataset's mapping; its filters, checks, conditions of corrections and deletions come out as the
+        boolean columns ``_filter_<i>``, ``_check_<i>``, ``_correct_<i>`` and ``_deleted``.
     main : the table whose ``_row`` a record is named after.
     scratch : folder that DuckDB may spill to.
     feed : name of the feed, for messages.
@@ -46,7 +46,7 @@ def shape(
     ContractError
         If the SQL is not one SELECT, does not run, or gives no ``_row``.
     """
-    if mapping.select is None and not mapping.filters and not mapping.checks and mapping.deleted is None:
+    if mapping.select is None and not _conditions(mapping):
         yield from _stream(tables[main].path)
         return
     import pyarrow.dataset as ds  # heavy: loads pandas, which plain tables do without
@@ -130,10 +130,16 @@ def _statement(connection: duckdb.DuckDBPyConnection, mapping: DatasetMapping, m
     statements = connection.extract_statements(select)
     if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
         raise ContractError(f"{feed}: select must be exactly one SELECT")
-    conditions = [
+    inner = select.strip().rstrip(";")
+    return f"SELECT {', '.join(['*', *_conditions(mapping)])} FROM ({inner}) AS shaped"  # noqa: S608 - both are the feed's own SQL
+
+
+def _conditions(mapping: DatasetMapping) -> list[str]:
+    """Give the columns that a feed's own conditions make."""
+    corrections = mapping.position.corrections if mapping.position is not None else ()
+    return [
         *(f"({item.where}) AS _filter_{index}" for index, item in enumerate(mapping.filters)),
         *(f"({item.where}) AS _check_{index}" for index, item in enumerate(mapping.checks)),
+        *(f"({item.where}) AS _correct_{index}" for index, item in enumerate(corrections) if item.where),
         *([f"({mapping.deleted}) AS {DELETED}"] if mapping.deleted else []),
     ]
-    inner = select.strip().rstrip(";")
-    return f"SELECT {', '.join(['*', *conditions])} FROM ({inner}) AS shaped"  # noqa: S608 - both are the feed's own SQL

@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyproj
 import shapely
 
+from pipelines import geodesy
 from pipelines.contracts import Dataset
 from pipelines.publish.geoparquet import published_schema
 from pipelines.publish.shares import LedgerRow, Options, Share
@@ -220,7 +221,7 @@ def _meanings(datasets: Mapping[str, Any]) -> dict[tuple[str, str], tuple[str | 
 
 
 def versions() -> dict[str, str]:
-    """Name the versions of the code and of the libraries that decide what a release's bytes are."""
+    """Name the versions of the code, the libraries and the datum grids that decide what a release's bytes are."""
     import pyogrio  # loads GDAL, which a process that only reads releases does not need
 
     try:
@@ -235,6 +236,7 @@ def versions() -> dict[str, str]:
         "proj": pyproj.proj_version_str,
         "geos": shapely.geos_version_string,
         "gdal": pyogrio.__gdal_version_string__,
+        "grids": ", ".join(f"{name} {told}" for name, told in sorted(geodesy.installed().items())) or "none",
     }
 
 

@@ -1,29 +1,50 @@
-"""Geodesy: one operation per source system and area, by stated accuracy; coordinates as text, points and corners."""
+"""One operation per source system and area, by stated accuracy; those without a shift are refused."""
 
 import math
+import re
 import threading
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import shapely
 from pyproj import CRS, Transformer
 from pyproj.exceptions import CRSError, ProjError
 from pyproj.transformer import TransformerGroup
 
 from pipelines.errors import ContractError, RejectedError
+from pipelines.geodesy import grids
+from pipelines.geodesy.coordinates import Box, inside
 
 TARGET = "OGC:CRS84"
-Box = tuple[float, float, float, float]
-"""West, south, east, north in degrees; west is greater than east where the box crosses 180 degrees."""
 
 CHAINS = {"EPSG:4202": ("EPSG:4283", "EPSG:7844"), "EPSG:4203": ("EPSG:4283", "EPSG:7844"), "EPSG:4283": ("EPSG:7844",)}
 """Datums that go by way of others, so that AGD66, AGD84, GDA94 and GDA2020 agree and do not lie 1.8 m apart.
 
 AGD66 straight to GDA2020 is 200 m wrong (no shift) or 4 to 9 m wrong (an operation of the Capital Territory)."""
+
+FRAME_EPOCHS = {"EPSG:4283": 1994.0, "EPSG:7844": 2020.0, "EPSG:4258": 1989.0}
+"""GDA94 and GDA2020 (ICSM technical manuals), ETRS89 (EUREF): frames that move with their plate, by definition."""
+
+BRITISH = "EPSG:4277"
+"""OSGB36, of which the national grid (EPSG:27700) is what OSTN15 shifts."""
+
+_OSTN15_ACCURACY = 0.03
+_OSTN15_AREA: Box = (-9.01, 49.75, 2.01, 61.01)
+"""EPSG operation 7953, OSGB36 to ETRS89 (2)."""
+
+_GRID_ON_ETRS89 = (
+    "+proj=pipeline +step +inv +proj=tmerc +lat_0=49 +lon_0=-2 +k=0.9996012717 +x_0=400000 +y_0=-100000 +ellps=GRS80 "
+    "+step +proj=unitconvert +xy_in=rad +xy_out=deg"
+)
+"""The national grid's projection on the ellipsoid of ETRS89, which OSTN15 shifts to."""
+
+_GRID_NAMES = re.compile(r"\bgrids=(\S+)")
+
+_SHIFTS = ("helmert", "gridshift", "molodensky", "molobadekas", "affine", "geogoffset", "tinshift", "deformation")
+"""Methods by which PROJ moves a point from one datum to another."""
 
 NO_OPERATION = {
     "EPSG:4243": "Kalianpur 1880 (EPSG:4243, 24370 to 24374, 24382) has no published operation to WGS 84, and without "
@@ -39,6 +60,9 @@ _SURE = 70
 _POINT = 1e-6
 """Degrees that an area of no width is taken to have."""
 
+_WHOLE = 1.0 - 1e-6
+"""Share from which an area counts as covered; sums of degrees are not exact."""
+
 
 @dataclass(frozen=True)
 class Operation:
@@ -52,7 +76,9 @@ class Operation:
     area : where the operation holds; points outside become not-a-number.
     grids_missing : grids that would have given a better operation.
     best_accuracy_m : what that operation states, equal to ``accuracy_m`` where nothing is missing.
-    steps : PROJ pipelines, in order.
+    steps : PROJ pipelines, and names of grids that PROJ does not have, in order.
+    frame : the frame that the result is strictly in: the last one before a step to WGS 84 that shifts nothing.
+    without_grid : the operation for points that a grid does not cover; None where no grid is used.
     """
 
     source_crs: str
@@ -62,6 +88,21 @@ class Operation:
     grids_missing: tuple[str, ...]
     best_accuracy_m: float
     steps: tuple[str, ...]
+    frame: str = TARGET
+    without_grid: "Operation | None" = None
+
+    @property
+    def frame_epoch(self) -> float | None:
+        """Year that the frame's coordinates hold for, where it is fixed to a plate; None where that is not known."""
+        return FRAME_EPOCHS.get(self.frame)
+
+    @property
+    def grids_note(self) -> str | None:
+        """Say which grids are missing and what that costs, or None where none is."""
+        if not self.grids_missing:
+            return None
+        grids_named = ", ".join(self.grids_missing)
+        return f"without {grids_named}: {self.accuracy_m:g} m in place of {self.best_accuracy_m:g} m"
 
     @property
     def cost_m(self) -> float:
@@ -86,13 +127,32 @@ def operation(source_crs: str, area: Box | None = None) -> Operation:
     RejectedError
         If there is no operation of known accuracy at all; one without a shift ("ballpark") is refused.
     """
+    grids.use()
     crs = _system(source_crs)
     datum = _authority(_known(crs.geodetic_crs or crs))
     if datum in NO_OPERATION:
         raise RejectedError(f"{source_crs}: {NO_OPERATION[datum]}")
-    hops = [crs, *(CRS(hop) for hop in CHAINS.get(datum, ())), CRS(TARGET)]
-    steps = [_step(have, want, area) for have, want in zip(hops, hops[1:], strict=False)]
+    best = _chosen(source_crs, crs, datum, area=area, gridded=True)
+    used = [grid for step in best.steps for grid in _grids_in(step)]
+    if not used:
+        return best
+    plain = _chosen(source_crs, crs, datum, area=area, gridded=False)
+    beyond = replace(
+        plain, grids_missing=tuple(f"{grid} (beyond it)" for grid in used), best_accuracy_m=best.accuracy_m
+    )
+    return replace(best, without_grid=beyond)
+
+
+def _chosen(source_crs: str, crs: CRS, datum: str, *, area: Box | None, gridded: bool) -> Operation:
+    """Put the steps from a system to WGS 84 together, with grids or without."""
+    steps = _british(crs, area) if gridded and datum == BRITISH else None
+    if steps is None:
+        hops = [crs, *(CRS(hop) for hop in CHAINS.get(datum, ())), CRS(TARGET)]
+        steps = [_step(have, want, area, gridded=gridded) for have, want in zip(hops, hops[1:], strict=False)]
     named = [step.name for step in steps if step.name]
+    moved = [
+        step for step in steps if any(method in text for text in step.steps for method in (*_SHIFTS, grids.OSTN15))
+    ]
     return Operation(
         source_crs=source_crs if _authority(crs) == crs.name else _authority(crs),
         name=" + ".join(named) or "none: already WGS 84",
@@ -101,7 +161,32 @@ def operation(source_crs: str, area: Box | None = None) -> Operation:
         grids_missing=tuple(grid for step in steps for grid in step.grids_missing),
         best_accuracy_m=_together([step.best_accuracy_m for step in steps]),
         steps=tuple(pipeline for step in steps for pipeline in step.steps),
+        frame=TARGET if datum == "EPSG:4326" else moved[-1].frame if moved else datum,
     )
+
+
+def _grids_in(step: str) -> list[str]:
+    """Name the grids that a step uses."""
+    return [grids.OSTN15] if step == grids.OSTN15 else _GRID_NAMES.findall(step)
+
+
+def _british(crs: CRS, area: Box | None) -> list[Operation] | None:
+    """Go by way of OSTN15 where its library is installed and the area lies in Great Britain."""
+    if grids.ostn15() is None or (area is not None and _overlap(_OSTN15_AREA, area) < _WHOLE):
+        return None
+    grid, etrs89 = CRS("EPSG:27700"), CRS("EPSG:4258")
+    there = [] if crs == grid else [_step(crs, grid, area)]
+    shift = Operation(
+        source_crs="EPSG:27700",
+        name="OSGB36 to ETRS89 (2), OSTN15",
+        accuracy_m=_OSTN15_ACCURACY,
+        area=_OSTN15_AREA,
+        grids_missing=(),
+        best_accuracy_m=_OSTN15_ACCURACY,
+        steps=(grids.OSTN15, _GRID_ON_ETRS89),
+        frame="EPSG:4258",
+    )
+    return [*there, shift, _step(etrs89, CRS(TARGET), area)]
 
 
 def transform(x: np.ndarray, y: np.ndarray, operation: Operation) -> tuple[np.ndarray, np.ndarray]:
@@ -117,11 +202,24 @@ def transform(x: np.ndarray, y: np.ndarray, operation: Operation) -> tuple[np.nd
     operation's area.
     """
     lon, lat = np.asarray(x, np.float64), np.asarray(y, np.float64)
-    for pipeline in operation.steps:
-        lon, lat = _transformer(pipeline).transform(lon, lat)
+    for step in operation.steps:
+        lon, lat = _apply(step, lon, lat)
     good = np.isfinite(x) & np.isfinite(y) & np.isfinite(lon) & np.isfinite(lat)
     good &= inside(lon, lat, operation.area)
     return np.where(good, lon, np.nan), np.where(good, lat, np.nan)
+
+
+def _apply(step: str, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Apply one step: a grid by its name, anything else as a PROJ pipeline."""
+    if step != grids.OSTN15:
+        return _transformer(step).transform(x, y)
+    shift = grids.ostn15()
+    if shift is None:
+        raise ContractError("OSTN15 was there when the operation was chosen and is gone; see MINERALS_GRIDS")
+    good = np.isfinite(x) & np.isfinite(y)
+    east, north = np.full(len(x), np.nan), np.full(len(y), np.nan)
+    east[good], north[good] = shift(x[good], y[good])
+    return east, north
 
 
 def transform_wkb(geometry: pa.Array, operation: Operation) -> pa.BinaryArray:
@@ -139,137 +237,9 @@ def transform_wkb(geometry: pa.Array, operation: Operation) -> pa.BinaryArray:
     return pa.array(shapely.to_wkb(moved), pa.binary())
 
 
-def point_wkb(lon: np.ndarray, lat: np.ndarray) -> pa.BinaryArray:
-    """Give points as little-endian WKB; null where a coordinate is not finite."""
-    good = np.isfinite(lon) & np.isfinite(lat)
-    points = np.zeros(len(good), dtype=[("order", "u1"), ("type", "<u4"), ("x", "<f8"), ("y", "<f8")])
-    points["order"] = points["type"] = 1
-    points["x"], points["y"] = np.where(good, lon, 0.0), np.where(good, lat, 0.0)
-    offsets = np.arange(len(good) + 1, dtype=np.int32) * points.itemsize
-    present = None if good.all() else pa.py_buffer(np.packbits(good, bitorder="little"))
-    buffers = [present, pa.py_buffer(offsets), pa.py_buffer(points)]
-    return pa.Array.from_buffers(pa.binary(), len(good), buffers)
-
-
-def inside(lon: np.ndarray, lat: np.ndarray, box: Box) -> np.ndarray:
-    """Tell which points lie in a box of west, south, east, north, borders included."""
-    west, south, east, north = box
-    across = (lon >= west) & (lon <= east) if west <= east else (lon >= west) | (lon <= east)
-    return across & (lat >= south) & (lat <= north)
-
-
 def uncertainty(source_m: np.ndarray, operation: Operation) -> np.ndarray:
     """Combine the source's own uncertainty of position with the operation's accuracy, in metres."""
     return np.sqrt(np.square(source_m) + operation.accuracy_m**2)
-
-
-_DEGREES = r"(?P<degrees>\d{1,3}(?:\.\d*)?)\s*[°º˚:dD\s]?\s*"
-_MINUTES = r"(?:(?P<minutes>\d{1,2}(?:\.\d*)?)\s*(?:['′’‘´:mM\s]\s*"
-_SECONDS = r"(?:(?P<seconds>\d{1,2}(?:\.\d*)?)\s*)?)?(?:[\"″”“sS]|''|′′|’’)?)?\s*"
-_DMS = rf"^\s*(?P<before>[NSEWnsew]?)\s*(?P<sign>[-+−]?)\s*{_DEGREES}{_MINUTES}{_SECONDS}(?P<after>[NSEWnsew]?)\s*$"
-
-
-def parse_dms(column: pa.Array) -> tuple[pa.DoubleArray, pa.BooleanArray]:
-    """Read degrees from ``23°10'50.69``, ``16 04 0 S``, ``W51:28.5`` or plain decimals.
-
-    Returns
-    -------
-    Decimal degrees, and a mask of the texts that are present but unreadable: minutes or seconds of 60 and more, a sign
-    beside a hemisphere letter, two letters, a fraction before a smaller part. These are null.
-    """
-    if isinstance(column, pa.DictionaryArray):
-        degrees, unreadable = parse_dms(column.dictionary)
-        return degrees.take(column.indices), pc.fill_null(unreadable.take(column.indices), False)
-    parts = pc.extract_regex(column, _DMS)
-    text = {name: pc.struct_field(parts, name) for name in ("before", "sign", "degrees", "minutes", "seconds", "after")}
-    number = {name: _part(text[name]) for name in ("degrees", "minutes", "seconds")}
-    letter = pc.utf8_upper(pc.binary_join_element_wise(text["before"], text["after"], ""))
-    value = pc.add(pc.add(number["degrees"], pc.divide(number["minutes"], 60.0)), pc.divide(number["seconds"], 3600.0))
-    negative = pc.or_(pc.is_in(text["sign"], pa.array(["-", "−"])), pc.is_in(letter, pa.array(["S", "W"])))
-    wrong = pc.or_(pc.greater_equal(number["minutes"], 60.0), pc.greater_equal(number["seconds"], 60.0))
-    wrong = pc.or_(wrong, pc.greater(pc.utf8_length(letter), 1))
-    wrong = pc.or_(wrong, pc.and_(pc.not_equal(text["sign"], ""), pc.not_equal(letter, "")))
-    wrong = pc.or_(wrong, _fraction_inside(text["degrees"], text["minutes"]))
-    wrong = pc.or_(wrong, _fraction_inside(text["minutes"], text["seconds"]))
-    wrong = pc.or_(wrong, pc.greater(value, pc.if_else(pc.is_in(letter, pa.array(["N", "S"])), 90.0, 360.0)))
-    signed = pc.if_else(negative, pc.negate(value), value)
-    degrees = pc.if_else(pc.fill_null(wrong, True), pa.scalar(None, pa.float64()), signed)
-    present = pc.not_equal(pc.utf8_trim_whitespace(column), "")
-    return degrees, pc.and_(pc.fill_null(present, False), pc.is_null(degrees))
-
-
-def _part(text: pa.Array) -> pa.Array:
-    """Read a number, 0 where the part is left out."""
-    return pc.cast(pc.if_else(pc.equal(text, ""), "0", text), pa.float64())
-
-
-def _fraction_inside(larger: pa.Array, smaller: pa.Array) -> pa.Array:
-    return pc.and_(pc.match_substring(larger, "."), pc.not_equal(smaller, ""))
-
-
-@dataclass(frozen=True)
-class Corners:
-    """Polygons made from lists of corners.
-
-    Parameters
-    ----------
-    geometry : WKB polygons in the corners' own system, counter-clockwise; null where none could be made.
-    unreadable : rows that have corners of which no polygon could be made.
-    repaired : rows whose corners were listed so that the sides crossed; their order was mended.
-    """
-
-    geometry: pa.BinaryArray
-    unreadable: pa.BooleanArray
-    repaired: pa.BooleanArray
-
-
-def parse_corners(latitudes: pa.Array, longitudes: pa.Array, separator: str = ",") -> Corners:
-    """Make polygons of parallel lists of latitudes and longitudes, in decimals or in degrees, minutes and seconds.
-
-    Parameters
-    ----------
-    latitudes, longitudes : text such as ``23.2088229 ,23.2226604``, with stray blanks and tabs; a trailing separator is
-        nothing, an empty place between two is unreadable.
-    separator : between the corners.
-    """
-    key = pc.dictionary_encode(pc.binary_join_element_wise(latitudes, longitudes, "\x1f"))
-    pairs = [text.split("\x1f") for text in key.dictionary.to_pylist()]
-    lat = _degree_lists([pair[0] for pair in pairs], separator)
-    lon = _degree_lists([pair[1] for pair in pairs], separator)
-    made = [_polygon(x, y) for x, y in zip(lon, lat, strict=True)]
-    blank = [not "".join(pair).strip(f"{separator} \t\r\n") for pair in pairs]
-    wkb = pa.array([polygon.wkb if polygon else None for polygon, _ in made], pa.binary()).take(key.indices)
-    failed = [not polygon and not empty for (polygon, _), empty in zip(made, blank, strict=True)]
-    half = pc.xor(pc.is_valid(latitudes), pc.is_valid(longitudes))
-    unreadable = pc.or_(pc.fill_null(pa.array(failed, pa.bool_()).take(key.indices), False), half)
-    repaired = pa.array([mended for _, mended in made], pa.bool_()).take(key.indices)
-    return Corners(wkb, unreadable, pc.fill_null(repaired, False))
-
-
-def _degree_lists(texts: list[str], separator: str) -> list[np.ndarray]:
-    """Read each text's parts, all of them at once; not-a-number where one is unreadable or empty."""
-    lists = [text.strip().rstrip(separator + " \t").split(separator) for text in texts]
-    degrees, _ = parse_dms(pa.array([part for parts in lists for part in parts], pa.string()))
-    ends = np.cumsum([len(parts) for parts in lists])
-    return np.split(degrees.to_numpy(zero_copy_only=False).astype(np.float64), ends[:-1]) if lists else []
-
-
-def _polygon(x: np.ndarray, y: np.ndarray) -> tuple[shapely.Polygon | None, bool]:
-    """Give the polygon of corners, and whether their order had to be mended."""
-    if len(x) != len(y) or len(x) < 3 or not (np.isfinite(x).all() and np.isfinite(y).all()):
-        return None, False
-    if (np.abs(y) > 90).any() or (np.abs(x) > 180).any():
-        return None, False
-    polygon = shapely.Polygon(np.column_stack([x, y]))
-    mended = not polygon.is_valid
-    if mended:
-        hull = shapely.convex_hull(polygon.exterior)
-        corners = {tuple(vertex) for vertex in polygon.exterior.coords}
-        convex = corners == set(getattr(hull, "exterior", hull).coords)
-        polygon = hull if convex else shapely.make_valid(polygon, method="structure")
-    if polygon.is_empty or polygon.area == 0 or polygon.geom_type not in ("Polygon", "MultiPolygon"):
-        return None, False
-    return shapely.orient_polygons(polygon), mended
 
 
 def _system(text: str) -> CRS:
@@ -300,7 +270,7 @@ def _authority(crs: CRS) -> str:
     return ":".join(known) if known and _same_datum(crs, CRS.from_authority(*known)) else crs.name
 
 
-def _step(have: CRS, want: CRS, area: Box | None) -> Operation:
+def _step(have: CRS, want: CRS, area: Box | None, *, gridded: bool = True) -> Operation:
     """Choose the most accurate operation between two systems that holds in the area."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
@@ -308,7 +278,8 @@ def _step(have: CRS, want: CRS, area: Box | None) -> Operation:
             group = TransformerGroup(have, want, always_xy=True, allow_ballpark=False)
         except ProjError as error:
             raise RejectedError(f"{_authority(have)}: no operation to {_authority(want)}") from error
-    usable = [known for known in group.transformers if known.accuracy is not None and known.accuracy >= 0]
+    known_well = [known for known in group.transformers if known.accuracy is not None and known.accuracy >= 0]
+    usable = [known for known in known_well if gridded or not _grids_in(known.definition)]
     if not usable:
         raise RejectedError(f"{_authority(have)} to {_authority(want)}: no operation of known accuracy; none is used")
     best = min((known for known in usable if _holds(known, have, area)), key=lambda known: known.accuracy, default=None)
@@ -329,13 +300,14 @@ def _step(have: CRS, want: CRS, area: Box | None) -> Operation:
         grids_missing=missing,
         best_accuracy_m=float(better[0].accuracy if better else best.accuracy),
         steps=() if best.definition.startswith("proj=noop") else (best.definition,),
+        frame=_authority(want),
     )
 
 
 def _holds(known: object, have: CRS, area: Box | None) -> bool:
     box = _box(known)
     if area is not None:
-        return _overlap(box, area) >= 1.0 - 1e-9
+        return _overlap(box, area) >= _WHOLE
     own = have.area_of_use.bounds if have.area_of_use else box
     return _overlap(box, own) >= _COVERAGE
 
@@ -375,5 +347,6 @@ def _transformer(pipeline: str) -> Transformer:
     if not hasattr(_PER_THREAD, "transformers"):
         _PER_THREAD.transformers = {}
     if pipeline not in _PER_THREAD.transformers:
+        grids.use()
         _PER_THREAD.transformers[pipeline] = Transformer.from_pipeline(pipeline)
     return _PER_THREAD.transformers[pipeline]
