@@ -29,8 +29,6 @@ TRACED = ("surveyed", "extended", "straight")
 _COLLAR_NUMBERS = (
     "longitude",
     "latitude",
-    "source_x",
-    "source_y",
     "elevation_m",
     "depth_m",
     "collar_dip_deg",
@@ -74,8 +72,6 @@ class Holes:
     ids: pa.Array
     lon: np.ndarray
     lat: np.ndarray
-    x: np.ndarray
-    y: np.ndarray
     elevation_m: np.ndarray
     depth_m: np.ndarray
     dip_deg: np.ndarray
@@ -159,7 +155,6 @@ def _holes(collars: pa.Table) -> Holes:
     ids = _plain(collars, "record_id")
     placed = np.isfinite(number["longitude"]) & np.isfinite(number["latitude"])
     own = np.isin(crs, [one for one in np.unique(crs[placed]) if one and is_plane(one)])
-    own &= np.isfinite(number["source_x"]) & np.isfinite(number["source_y"])
     plane = np.where(placed & own, crs, "").astype(object)
     plane[placed & ~own] = utm_zones(*(number[name][placed & ~own] for name in ("longitude", "latitude")))
     turn = np.full(len(ids), np.nan)
@@ -170,8 +165,6 @@ def _holes(collars: pa.Table) -> Holes:
         ids=ids,
         lon=number["longitude"],
         lat=number["latitude"],
-        x=number["source_x"],
-        y=number["source_y"],
         elevation_m=number["elevation_m"],
         depth_m=number["depth_m"],
         dip_deg=number["collar_dip_deg"],
@@ -327,7 +320,8 @@ def _placed(holes: Holes, whole: Stations, path: Path) -> tuple[np.ndarray, np.n
     for plane, here in _groups(holes.plane[whole.hole]):
         hole = whole.hole[here]
         scale = metres_per_unit(plane)
-        x, y = _collars_in(plane, holes, hole)
+        # The shift between datums moves the collar by metres, which turns the grid by nothing.
+        x, y = Transformer.from_crs("OGC:CRS84", plane, always_xy=True).transform(holes.lon[hole], holes.lat[hole])
         how = geodesy.operation(plane, _around(holes.lon[hole], holes.lat[hole]))
         end = geodesy.transform(x + path.east_m[here] / scale, y + path.north_m[here] / scale, how)
         top = geodesy.transform(x, y, how)
@@ -339,14 +333,6 @@ def _placed(holes: Holes, whole: Stations, path: Path) -> tuple[np.ndarray, np.n
 def _around(lon: np.ndarray, lat: np.ndarray) -> geodesy.Box:
     west, south, east, north = float(lon.min()), float(lat.min()), float(lon.max()), float(lat.max())
     return west - MARGIN, south - MARGIN, east + MARGIN, north + MARGIN
-
-
-def _collars_in(plane: str, holes: Holes, hole: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Give eastings and northings of collars: the source's own, or those of their longitude and latitude."""
-    across = Transformer.from_crs("OGC:CRS84", plane, always_xy=True)
-    x, y = across.transform(holes.lon[hole], holes.lat[hole])
-    own = holes.own_plane[hole]
-    return np.where(own, holes.x[hole], x), np.where(own, holes.y[hole], y)
 
 
 def _groups(names: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
