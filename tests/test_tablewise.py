@@ -167,9 +167,15 @@ def test_what_is_not_delivered_beside_the_rows_breaks_nothing(tmp_path: Path) ->
     assert broken(tmp_path, "drillhole_interval", logged("lithology", (0, 100), (100, 9000))) == []
 
 
-def test_a_record_that_is_told_twice_is_judged_once(tmp_path: Path) -> None:
-    rows = [{**row, "record_id": "gsi:logs:1"} for row in logged("lithology", (0, 5), (0, 5))]
-    assert broken(tmp_path, "drillhole_interval", rows) == []
+def test_a_record_that_is_told_again_is_judged_once(tmp_path: Path) -> None:
+    dataset = DATASETS["drillhole_interval"]
+    written(tmp_path, dataset.name, logged("lithology", (0, 5), (0, 5), (4, 9)))
+    around = beside(dataset, DATASETS, lists_of(dataset), tmp_path)
+    path = tmp_path / dataset.name / "accepted.arrow"
+    again = np.array([1])
+    found = judge_together([path], dataset, dataset.rules(), beside=around, scratch=tmp_path / "scratch", again=again)
+    assert [finding.rule for finding in found.findings] == ["drillhole_interval.from_m.overlap"]
+    assert found.places.tolist() == [2]
 
 
 def test_a_view_that_loses_rows_is_refused(tmp_path: Path) -> None:
@@ -229,6 +235,8 @@ nr,hole,depth,dip,azimuth
 3,A,30,-40,91
 4,A,60,50,91
 5,B,0,-95,10
+6,B,9,-60,10
+6,B,9,-60,10
 """
 
 
@@ -238,11 +246,12 @@ def test_an_error_keeps_the_rows_back_and_a_warning_lets_them_stand(tmp_path: Pa
     folder = open_catalogue(settings.catalogue_url).run(run).folder
     figures = read_record(folder)["datasets"]["drillhole_survey"]
     assert {word: figures[word] for word in ("shaped", "accepted", "quarantined")} == {
-        "shaped": 5,
-        "accepted": 2,
+        "shaped": 7,
+        "accepted": 3,
         "quarantined": 3,
     }
+    assert figures["duplicates"] == 1
     told = {rule["rule"]: (rule["severity"], rule["evaluated"], rule["failed"]) for rule in figures["rules"]}
-    assert told["drillhole_survey.depth_m.contradicted"] == ("error", 5, 2)
-    assert told["drillhole_survey.dip_deg.sign_jump"] == ("warning", 5, 1)
-    assert told["drillhole_survey.depth_m.decreasing"] == ("warning", 5, 0)
+    assert told["drillhole_survey.depth_m.contradicted"] == ("error", 7, 2)
+    assert told["drillhole_survey.dip_deg.sign_jump"] == ("warning", 7, 1)
+    assert told["drillhole_survey.depth_m.decreasing"] == ("warning", 7, 0)
