@@ -85,10 +85,8 @@ def test_intervals_are_judged_by_the_rule_of_their_log_type(
 
 
 def stations(*told: tuple[float, float, float]) -> list[dict[str, Any]]:
-    return [
-        {"drillhole_id": "gsi:holes:1", "depth_m": depth, "dip_deg": dip, "azimuth_deg": azimuth}
-        for depth, dip, azimuth in told
-    ]
+    sound = {"drillhole_id": "gsi:holes:1", "dip_convention": "negative-down", "azimuth_reference": "true"}
+    return [{**sound, "depth_m": depth, "dip_deg": dip, "azimuth_deg": azimuth} for depth, dip, azimuth in told]
 
 
 @pytest.mark.parametrize(
@@ -122,6 +120,29 @@ def test_stations_that_a_hole_can_hardly_have_are_reported(
 ) -> None:
     written(tmp_path, "drillhole", [{"record_id": "gsi:holes:1", "depth_m": 120.0}])
     assert broken(tmp_path, "drillhole_survey", rows) == expected
+
+
+def test_stations_of_which_no_trace_can_be_made_are_told(tmp_path: Path) -> None:
+    north = [("true", None), ("unknown", None), ("local", None), ("magnetic", None), ("magnetic", 7.0), ("grid", None)]
+    told = stations(*((0, -60, 90) for _ in north))
+    for number, (row, (reference, declination)) in enumerate(zip(told, north, strict=True)):
+        row |= {"drillhole_id": f"gsi:holes:{number}", "azimuth_reference": reference, "declination_deg": declination}
+    upright = {**stations((0, -90, 0))[0], "drillhole_id": "gsi:holes:9", "azimuth_reference": "unknown"}
+    unsure = {**stations((0, -60, 0))[0], "drillhole_id": "gsi:holes:8", "dip_convention": "unknown"}
+    assert broken(tmp_path, "drillhole_survey", [*told, upright, unsure]) == [
+        ("azimuth_reference.no_trace", 1),
+        ("azimuth_reference.no_trace", 2),
+        ("azimuth_reference.no_trace", 3),
+        ("dip_convention.no_trace", 7),
+    ]
+
+
+def test_samples_of_one_hole_may_not_overlap_but_control_samples_may(tmp_path: Path) -> None:
+    def taken(top: float, base: float, role: str = "original", **more: Any) -> dict[str, Any]:
+        return {"drillhole_id": "gsi:holes:1", "from_m": top, "to_m": base, "role": role, **more}
+
+    rows = [taken(0, 1), taken(1, 2), taken(1.5, 3), taken(0, 1, "blank"), taken(0, 1, size_fraction="-80 mesh")]
+    assert broken(tmp_path, "sample", rows) == [("from_m.overlap", 2)]
 
 
 def test_holes_at_one_collar_are_reported_unless_they_are_declared_wedges(tmp_path: Path) -> None:
