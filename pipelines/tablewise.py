@@ -77,12 +77,12 @@ def judge_together(
         If the contract's SQL does not run, or its view does not give each row once.
     """
     wanted = tuple(rule for rule in rules if rule.kind == "table")
-    sql = " ".join([dataset.table_view, *(str(rule.value) for rule in wanted)])
     shown = tuple(dict.fromkeys(rule.column for rule in wanted))
+    sql = " ".join([dataset.table_view, *(str(rule.value) for rule in wanted), *shown])
     with _connect(scratch) as connection:
         try:
             _register(connection, sql, beside)
-            connection.register("received", rows_of(paths, dataset, _columns(dataset, f"{sql} {' '.join(shown)}")))
+            connection.register("received", rows_of(paths, dataset, _columns(dataset, sql)))
             connection.register("again", pa.table({PLACE: again}))
             connection.execute(
                 "CREATE TEMP TABLE rows AS SELECT * FROM received "  # noqa: S608 - a name of ours

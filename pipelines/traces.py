@@ -135,9 +135,10 @@ def traces(collars: pa.Table, stations: pa.Table) -> pa.Table:
     one number per vertex.
     """
     holes = _holes(collars)
-    surveyed = _with_parents(_surveyed(stations, holes), holes)
-    count = np.bincount(surveyed.stations.hole, minlength=len(holes.ids))
-    told = _told_once(_joined(surveyed, _from_collars(holes, count == 0)))
+    own = _surveyed(stations, holes)
+    count = np.bincount(own.stations.hole, minlength=len(holes.ids))
+    bare = (count == 0) & (holes.parent < 0)
+    told = _told_once(_joined(_with_parents(own, holes), _from_collars(holes, bare)))
     deepest = np.zeros(len(holes.ids))
     np.maximum.at(deepest, told.stations.hole, told.stations.depth_m)
     extended = np.where(count > 0, np.fmax(holes.depth_m - deepest, 0.0), 0.0)
@@ -221,11 +222,14 @@ def _joined(one: Surveyed, other: Surveyed) -> Surveyed:
 
 
 def _with_parents(surveyed: Surveyed, holes: Holes) -> Surveyed:
-    """Give wedges the stations of their parents above the kick-off, where they have none there themselves."""
+    """Give wedges the stations of their parents above the kick-off, where they have none there themselves.
+
+    A wedge without any station of its own gets none: it leaves its parent in a direction that nobody states.
+    """
     told = surveyed.stations
     shallowest = np.full(len(holes.ids), np.inf)
     np.minimum.at(shallowest, told.hole, told.depth_m)
-    wedges = np.flatnonzero((holes.parent >= 0) & np.isfinite(holes.kickoff_m) & (shallowest >= holes.kickoff_m))
+    wedges = np.flatnonzero((holes.parent >= 0) & np.isfinite(shallowest) & (shallowest >= holes.kickoff_m))
     begin = np.searchsorted(told.hole, holes.parent[wedges], "left")
     sizes = np.searchsorted(told.hole, holes.parent[wedges], "right") - begin
     rows = np.repeat(begin - np.concatenate([[0], np.cumsum(sizes)[:-1]]), sizes) + np.arange(sizes.sum())
