@@ -95,6 +95,22 @@ def bends(above: np.ndarray, ahead: np.ndarray) -> np.ndarray:
     return 2 * np.arcsin(np.minimum(apart / 2, 1.0))
 
 
+def bend_rates(stations: Stations) -> np.ndarray:
+    """Give how much each hole bends above each station, in degrees in 30 m; zero at its first.
+
+    >>> told = Stations(np.zeros(2, int), np.array([0.0, 15]), np.array([-60.0, -57]), np.array([90.0, 90]))
+    >>> bend_rates(told).round(6).tolist()
+    [0.0, 6.0]
+    """
+    if not len(stations.hole):
+        return np.zeros(0)
+    ahead = directions(stations.dip_deg, stations.azimuth_deg)
+    first = _firsts(stations.hole)
+    bend = np.degrees(bends(np.roll(ahead, 1, axis=0), ahead))
+    length = np.where(first, 1.0, stations.depth_m - np.roll(stations.depth_m, 1))
+    return np.where(first, 0.0, bend * 30 / length)
+
+
 def reaching(stations: Stations, ends_m: np.ndarray) -> Stations:
     """Add to every hole its collar, and its end where that lies below the last station.
 

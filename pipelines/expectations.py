@@ -65,7 +65,8 @@ def native_expectations(dataset: Dataset, vocabularies: Vocabularies) -> tuple[E
     """Derive the suite for a dataset's rows: every rule of severity error that a frame of them can break.
 
     Great Expectations passes nulls, as the masks do; a column that must not be null has a rule of its own. Left out are
-    references to other datasets, which the frame does not hold, and geometry, which would travel as bytes.
+    references to other datasets, which the frame does not hold, geometry, which would travel as bytes, and the bounds
+    of lists of numbers, which it cannot judge.
     """
     planned = []
     for rule in dataset.rules():

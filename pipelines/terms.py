@@ -90,6 +90,20 @@ class Vocabulary:
         """Give where a code's row comes from."""
         return self._term(code).source
 
+    def above(self, code: str, level: str) -> str | None:
+        """Give the term of a level that a code is or lies under; None where it lies under none.
+
+        >>> load_vocabulary(VOCABULARIES / "deposit_type.csv").above("abyssal-pegmatite-ree", "group")
+        'pegmatite'
+        """
+        pending = [code]
+        while pending:
+            here = pending.pop(0)
+            if self.more(here, "level") == level:
+                return here
+            pending.extend(self.broader(here))
+        return None
+
     def more(self, code: str, column: str) -> str:
         """Give the text of a column that only this vocabulary has."""
         return self._term(code).more[column]

@@ -14,6 +14,7 @@ from pipelines.desurvey import (
     STEEP,
     Path,
     Stations,
+    bend_rates,
     convergence,
     grid_azimuth,
     is_plane,
@@ -28,8 +29,6 @@ TRACED = ("surveyed", "extended", "straight")
 _COLLAR_NUMBERS = (
     "longitude",
     "latitude",
-    "source_x",
-    "source_y",
     "elevation_m",
     "depth_m",
     "collar_dip_deg",
@@ -59,6 +58,7 @@ SCHEMA = pa.schema(
         ("rises_m", pa.list_(pa.float64())),
         ("stations", pa.int64()),
         ("extended_m", pa.float64()),
+        ("sharpest_bend_deg", pa.float64()),
         ("trace_crs", pa.string()),
         ("convergence_deg", pa.float64()),
     ]
@@ -72,8 +72,6 @@ class Holes:
     ids: pa.Array
     lon: np.ndarray
     lat: np.ndarray
-    x: np.ndarray
-    y: np.ndarray
     elevation_m: np.ndarray
     depth_m: np.ndarray
     dip_deg: np.ndarray
@@ -104,13 +102,19 @@ class Surveyed:
 
 @dataclass(frozen=True)
 class Line:
-    """The vertices of many holes: depth along the hole, height over the collar, and position in OGC:CRS84."""
+    """The vertices of many holes: depth along the hole, height over the collar, and position in OGC:CRS84.
+
+    Parameters
+    ----------
+    bend_deg : of the hole above each vertex, degrees in 30 m.
+    """
 
     hole: np.ndarray
     depth_m: np.ndarray
     rise_m: np.ndarray
     lon: np.ndarray
     lat: np.ndarray
+    bend_deg: np.ndarray
 
     def taken(self, rows: np.ndarray) -> "Line":
         """Give some of the vertices."""
@@ -131,9 +135,10 @@ def traces(collars: pa.Table, stations: pa.Table) -> pa.Table:
     one number per vertex.
     """
     holes = _holes(collars)
-    surveyed = _with_parents(_surveyed(stations, holes), holes)
-    count = np.bincount(surveyed.stations.hole, minlength=len(holes.ids))
-    told = _told_once(_joined(surveyed, _from_collars(holes, count == 0)))
+    own = _surveyed(stations, holes)
+    count = np.bincount(own.stations.hole, minlength=len(holes.ids))
+    bare = (count == 0) & (holes.parent < 0)
+    told = _told_once(_joined(_with_parents(own, holes), _from_collars(holes, bare)))
     deepest = np.zeros(len(holes.ids))
     np.maximum.at(deepest, told.stations.hole, told.stations.depth_m)
     extended = np.where(count > 0, np.fmax(holes.depth_m - deepest, 0.0), 0.0)
@@ -151,7 +156,6 @@ def _holes(collars: pa.Table) -> Holes:
     ids = _plain(collars, "record_id")
     placed = np.isfinite(number["longitude"]) & np.isfinite(number["latitude"])
     own = np.isin(crs, [one for one in np.unique(crs[placed]) if one and is_plane(one)])
-    own &= np.isfinite(number["source_x"]) & np.isfinite(number["source_y"])
     plane = np.where(placed & own, crs, "").astype(object)
     plane[placed & ~own] = utm_zones(*(number[name][placed & ~own] for name in ("longitude", "latitude")))
     turn = np.full(len(ids), np.nan)
@@ -162,8 +166,6 @@ def _holes(collars: pa.Table) -> Holes:
         ids=ids,
         lon=number["longitude"],
         lat=number["latitude"],
-        x=number["source_x"],
-        y=number["source_y"],
         elevation_m=number["elevation_m"],
         depth_m=number["depth_m"],
         dip_deg=number["collar_dip_deg"],
@@ -220,11 +222,14 @@ def _joined(one: Surveyed, other: Surveyed) -> Surveyed:
 
 
 def _with_parents(surveyed: Surveyed, holes: Holes) -> Surveyed:
-    """Give wedges the stations of their parents above the kick-off, where they have none there themselves."""
+    """Give wedges the stations of their parents above the kick-off, where they have none there themselves.
+
+    A wedge without any station of its own gets none: it leaves its parent in a direction that nobody states.
+    """
     told = surveyed.stations
     shallowest = np.full(len(holes.ids), np.inf)
     np.minimum.at(shallowest, told.hole, told.depth_m)
-    wedges = np.flatnonzero((holes.parent >= 0) & np.isfinite(holes.kickoff_m) & (shallowest >= holes.kickoff_m))
+    wedges = np.flatnonzero((holes.parent >= 0) & np.isfinite(shallowest) & (shallowest >= holes.kickoff_m))
     begin = np.searchsorted(told.hole, holes.parent[wedges], "left")
     sizes = np.searchsorted(told.hole, holes.parent[wedges], "right") - begin
     rows = np.repeat(begin - np.concatenate([[0], np.cumsum(sizes)[:-1]]), sizes) + np.arange(sizes.sum())
@@ -278,13 +283,15 @@ def _line(holes: Holes, stations: Stations) -> Line:
     whole = reaching(stations, holes.depth_m)
     path = minimum_curvature(whole)
     lon, lat = _placed(holes, whole, path)
-    return Line(whole.hole, whole.depth_m, path.up_m, lon, lat)
+    return Line(whole.hole, whole.depth_m, path.up_m, lon, lat, bend_rates(whole))
 
 
 def _table(holes: Holes, status: np.ndarray, line: Line, extended_m: np.ndarray, count: np.ndarray) -> pa.Table:
     sizes = np.bincount(line.hole, minlength=len(status))
     offsets = pa.array(np.concatenate([[0], np.cumsum(sizes)]), pa.int32())
     without = pa.array(sizes == 0)
+    sharpest = np.where(sizes > 0, 0.0, np.nan)
+    np.maximum.at(sharpest, line.hole, line.bend_deg)
     columns = {
         "drillhole_id": holes.ids,
         "trace_status": pa.array(status, pa.string()),
@@ -293,6 +300,7 @@ def _table(holes: Holes, status: np.ndarray, line: Line, extended_m: np.ndarray,
         "rises_m": pa.ListArray.from_arrays(offsets, pa.array(line.rise_m), mask=without),
         "stations": pa.array(count),
         "extended_m": pa.array(extended_m, from_pandas=True),
+        "sharpest_bend_deg": pa.array(sharpest, from_pandas=True),
         "trace_crs": pa.array([name or None for name in holes.plane], pa.string()),
         "convergence_deg": pa.array(holes.convergence_deg, from_pandas=True),
     }
@@ -316,7 +324,8 @@ def _placed(holes: Holes, whole: Stations, path: Path) -> tuple[np.ndarray, np.n
     for plane, here in _groups(holes.plane[whole.hole]):
         hole = whole.hole[here]
         scale = metres_per_unit(plane)
-        x, y = _collars_in(plane, holes, hole)
+        # The shift between datums moves the collar by metres, which turns the grid by nothing.
+        x, y = Transformer.from_crs("OGC:CRS84", plane, always_xy=True).transform(holes.lon[hole], holes.lat[hole])
         how = geodesy.operation(plane, _around(holes.lon[hole], holes.lat[hole]))
         end = geodesy.transform(x + path.east_m[here] / scale, y + path.north_m[here] / scale, how)
         top = geodesy.transform(x, y, how)
@@ -328,14 +337,6 @@ def _placed(holes: Holes, whole: Stations, path: Path) -> tuple[np.ndarray, np.n
 def _around(lon: np.ndarray, lat: np.ndarray) -> geodesy.Box:
     west, south, east, north = float(lon.min()), float(lat.min()), float(lon.max()), float(lat.max())
     return west - MARGIN, south - MARGIN, east + MARGIN, north + MARGIN
-
-
-def _collars_in(plane: str, holes: Holes, hole: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Give eastings and northings of collars: the source's own, or those of their longitude and latitude."""
-    across = Transformer.from_crs("OGC:CRS84", plane, always_xy=True)
-    x, y = across.transform(holes.lon[hole], holes.lat[hole])
-    own = holes.own_plane[hole]
-    return np.where(own, holes.x[hole], x), np.where(own, holes.y[hole], y)
 
 
 def _groups(names: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:

@@ -101,6 +101,8 @@ def _broken(rule: Rule, rows: Rows, place: int) -> Any:
         return other + datetime.timedelta(days=1) if isinstance(other, datetime.date) else other + 1
     if rule.kind in {"minimum", "maximum"}:
         beyond = float(str(rule.value)) + (-1 if rule.kind == "minimum" else 1)
+        if isinstance(rows[rule.column][place], list):
+            return [beyond, None]
         return int(beyond) if isinstance(rows[rule.column][place], int) else beyond
     if rule.kind == "pattern":
         return f"NO SUCH PATTERN {place}"

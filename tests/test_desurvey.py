@@ -219,6 +219,7 @@ def test_a_wedge_follows_its_parent_down_to_the_kick_off() -> None:
     holes = collars(
         {"record_id": "parent", "depth_m": 300.0},
         {"record_id": "wedge", "depth_m": 150.0, "parent_id": "parent", "kickoff_m": 100.0},
+        {"record_id": "bare", "depth_m": 150.0, "parent_id": "parent", "kickoff_m": 100.0, "collar_dip_deg": -90.0},
     )
     stations = survey(
         {"drillhole_id": "parent"},
@@ -227,9 +228,13 @@ def test_a_wedge_follows_its_parent_down_to_the_kick_off() -> None:
         {"drillhole_id": "wedge", "depth_m": 100.0},
         {"drillhole_id": "wedge", "depth_m": 150.0, "dip_deg": -50.0},
     )
-    parent, wedge = traced(holes, stations)
+    parent, wedge, bare = traced(holes, stations)
     assert parent["depths_m"] == [0.0, 50.0, 200.0, 300.0]
     assert wedge["depths_m"] == [0.0, 50.0, 100.0, 150.0]
+    assert (parent["stations"], wedge["stations"]) == (3, 2)
+    assert (bare["trace_status"], bare["geometry"]) == ("no-direction", None)
+    assert parent["sharpest_bend_deg"] == pytest.approx(20 * 30 / 150)
+    assert wedge["sharpest_bend_deg"] == pytest.approx(10 * 30 / 50)
     assert wedge["rises_m"][1] == pytest.approx(parent["rises_m"][1], abs=1e-9)
 
 

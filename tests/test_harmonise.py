@@ -334,3 +334,12 @@ def test_a_control_sample_has_no_geometry_and_needs_no_position(schemas: Schemas
     assert values(done, "source_x") == [10.5, 10.6, None, None]
     assert values(done, "role") == roles
     assert broken(done) == {"sample.position.missing": [3]}
+
+
+def test_a_deposit_type_tells_its_group_and_environment(schemas: Schemas) -> None:
+    """Hofstra and others 2021 (USGS OFR 2021-1049) put pegmatites into the magmatic environment."""
+    columns = {"deposit_type": "type"}
+    done = made(schemas, "mineral_occurrence", {"columns": columns}, type=["Abyssal pegmatite REE", "pegmatite", None])
+    assert values(done, "deposit_group") == ["pegmatite", "pegmatite", None]
+    environments = values(done, "deposit_environment")
+    assert environments[0] == environments[1] == "magmatic"

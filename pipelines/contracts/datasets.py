@@ -48,6 +48,9 @@ class Field(Model):
     """This column is another one's value in this column's unit."""
     element_of: str | None = None
     """This column is about the element in another column's compound: its symbol, or its share of the value."""
+    broader_of: str | None = None
+    """This column is the term above another column's, of the level that `broader_level` names in their vocabulary."""
+    broader_level: str | None = None
     class_of: str | None = None
     """This column is what another column's estimate category corresponds to, or how surely."""
     class_as: Literal["crirsco", "unfc_e", "unfc_f", "unfc_g", "strength"] | None = None

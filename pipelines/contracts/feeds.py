@@ -201,6 +201,8 @@ class DatasetMapping(Model):
     columns: dict[str, Column] = {}
     position: Position | None = None
     filters: tuple[Filter, ...] = ()
+    deleted: str | None = None
+    """SQL condition over the shaped rows: such a row says that the record of its key is gone, and states none."""
     checks: tuple[Check, ...] = ()
 
     @field_validator("columns", mode="before")
@@ -259,6 +261,16 @@ class Feed(Model):
     """Per table, the partner's columns that are known and not mapped."""
     datasets: dict[str, DatasetMapping]
     fingerprint: str = ""
+
+    @model_validator(mode="after")
+    def _can_delete(self) -> "Feed":
+        told = [name for name, mapping in self.datasets.items() if mapping.deleted]
+        if told and self.delivery_mode in ("snapshot", "append"):
+            way = (
+                "what a snapshot lacks is gone" if self.delivery_mode == "snapshot" else "an append takes nothing away"
+            )
+            raise ValueError(f"{told[0]}: deleted goes with the delivery modes delta and correction; {way}")
+        return self
 
     @property
     def id(self) -> str:

@@ -19,6 +19,7 @@ from pipelines.flow.installation import (
     schemas_of,
     vocabularies_of,
 )
+from pipelines.flow.modes import standing_before
 from pipelines.flow.recording import issues_of, read_record, record_run
 from pipelines.flow.releasing import certificates_beside, release
 from pipelines.flow.replaying import Replayed, is_again, settle_corrected
@@ -102,7 +103,9 @@ def conform(feed_id: str, delivery_id: str, settings: Settings) -> int:
     run = catalogue.start_run(feed_id, delivery_id, fingerprint=fingerprint, folder=str(folder))
     try:
         with naming(feed_id):
-            record = conform_delivery(feed, schemas, load_delivery(Path(landed.folder)), folder, fingerprint)
+            delivery = load_delivery(Path(landed.folder))
+            standing = standing_before(catalogue, feed, delivery_id)
+            record = conform_delivery(feed, schemas, delivery, folder, fingerprint, standing=standing)
         record_run(catalogue, run, record, folder)
     except MineralsError as error:
         if any(folder.glob("*/issues.parquet")):

@@ -13,7 +13,8 @@ from pipelines.catalogue.facts import Issue
 from pipelines.contracts import Feed
 from pipelines.errors import RejectedError
 from pipelines.flow.conform import conform_delivery
-from pipelines.flow.installation import run_fingerprint, schemas_of
+from pipelines.flow.installation import catalogue_of, run_fingerprint, schemas_of
+from pipelines.flow.modes import standing_before
 from pipelines.flow.recording import issues_of
 from pipelines.settings import Settings
 
@@ -52,7 +53,9 @@ def check(feed_id: str, path: Path, settings: Settings, page: Path | None = None
         apart.home.mkdir()
         delivery = landing.land(feed, apart)
         folder = apart.work / feed_id
-        record = conform_delivery(feed, schemas, delivery, folder, run_fingerprint(feed))
+        snapshot = feed.delivery_mode == "snapshot"
+        standing = None if snapshot else standing_before(catalogue_of(settings), feed, delivery.id)
+        record = conform_delivery(feed, schemas, delivery, folder, run_fingerprint(feed), standing=standing)
         checked = Checked(record, list(issues_of(folder)))
         if page is not None:
             from pipelines.quality import write_quality  # heavy: renders a page

@@ -4,7 +4,7 @@ import json
 import logging
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from pipelines.deliveries import Delivery
 from pipelines.errors import RejectedError
 from pipelines.findings import ISSUE_SCHEMA, Finding, issue_table
 from pipelines.flow.installation import vocabularies_of
+from pipelines.flow.modes import STATED, record_ids
 from pipelines.flow.sources import Held, SourceUse, write_quarantine
 from pipelines.flow.split import Job, Outcome, split
 from pipelines.harmonise import RawTable, plan
@@ -50,7 +51,13 @@ class Replay:
 
 
 def conform_delivery(
-    feed: Feed, schemas: Schemas, delivery: Delivery, folder: Path, fingerprint: str, replay: Replay | None = None
+    feed: Feed,
+    schemas: Schemas,
+    delivery: Delivery,
+    folder: Path,
+    fingerprint: str,
+    replay: Replay | None = None,
+    standing: Mapping[str, pa.Array] | None = None,
 ) -> dict[str, Any]:
     """Split a delivery into accepted, quarantined and reported rows, and give its run record.
 
@@ -58,6 +65,7 @@ def conform_delivery(
     ----------
     folder : the run's own folder; what an earlier attempt left there is removed.
     replay : take only these rows, beside what stands already.
+    standing : by dataset the record ids that stand from earlier deliveries, where this one does not restate them all.
 
     Returns
     -------
@@ -78,7 +86,8 @@ def conform_delivery(
         name: RawTable(name, table.file, folder / "raw" / f"{name}.arrow") for name, table in report.tables.items()
     }
     uses = {name: SourceUse.of(table) for name, table in tables.items()}
-    accepted_ids: dict[str, pa.Array] = dict(replay.parents) if replay else {}
+    stands = dict(standing or {})
+    accepted_ids: dict[str, pa.Array] = {**stands, **(replay.parents if replay else {})}
     outcomes: dict[str, Outcome] = {}
     for dataset in in_order(feed, schemas):
         outcomes[dataset.name] = _conform_dataset(
@@ -91,9 +100,10 @@ def conform_delivery(
             parents=accepted_ids,
             folder=folder / dataset.name,
             replay=replay,
+            standing=stands.get(dataset.name),
         )
         known = accepted_ids.get(dataset.name)
-        mine = _record_ids(folder / dataset.name / "accepted.arrow")
+        mine = record_ids(folder / dataset.name / STATED)
         accepted_ids[dataset.name] = mine if known is None else pa.concat_arrays([known, mine])
     told = _told_of(feed, tables, replay)
     sources = _settle_sources(feed, delivery.id, report, tables=told, uses=uses, folder=folder) if told else []
@@ -175,6 +185,7 @@ def _conform_dataset(
     parents: dict[str, pa.Array],
     folder: Path,
     replay: Replay | None,
+    standing: pa.Array | None,
 ) -> Outcome:
     files = {name: table.file for name, table in tables.items()}
     vocabularies = vocabularies_of(dataset, schemas)
@@ -188,6 +199,7 @@ def _conform_dataset(
         beside=beside(dataset, schemas.datasets, vocabularies, folder.parent),
         only=replay.only(dataset.name) if replay else None,
         taken=replay.taken.get(dataset.name, frozenset()) if replay else frozenset(),
+        standing=standing,
     )
     outcome = split(job, uses)
     told = (outcome.shaped, outcome.accepted, outcome.quarantined, outcome.duplicates, outcome.filtered)
@@ -209,13 +221,6 @@ def _write_issues(batches: list[pa.RecordBatch], folder: Path) -> None:
     with pq.ParquetWriter(folder / SOURCE / "issues.parquet", ISSUE_SCHEMA, compression="zstd") as writer:
         for batch in batches:
             writer.write_batch(batch)
-
-
-def _record_ids(path: Path) -> pa.Array:
-    """Read the record ids alone: of a mapped file, the pages of the other columns are never touched."""
-    with pa.memory_map(str(path)) as source, pa.ipc.open_stream(source) as reader:
-        parts = [batch.column("record_id") for batch in reader]
-    return pa.concat_arrays(parts) if parts else pa.array([], pa.string())
 
 
 def _about(report: ReadReport, name: str) -> dict[str, Any]:
@@ -353,6 +358,7 @@ def _known_columns(feed: Feed, table: str) -> set[str]:
         sql = " ".join(
             [
                 mapping.select or "",
+                mapping.deleted or "",
                 *(check.where for check in mapping.checks),
                 *(left.where for left in mapping.filters),
             ]

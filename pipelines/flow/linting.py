@@ -47,6 +47,7 @@ def _dataset_problems(settings: Settings) -> Iterator[tuple[str, str]]:
                 field.converted_from,
                 field.element_of,
                 field.class_of,
+                field.broader_of,
             ):
                 if other is not None and other not in names:
                     yield f"{dataset.name}.yml", f"{field.name}: no column {other!r}"

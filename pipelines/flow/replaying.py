@@ -1,7 +1,7 @@
 """Brings quarantined rows back, after the mapping or a vocabulary was corrected or the partner sent corrected rows."""
 
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -19,6 +19,7 @@ from pipelines.deliveries import Delivery, load_delivery
 from pipelines.errors import MineralsError, RejectedError
 from pipelines.flow.conform import SOURCE, Replay, conform_delivery, in_order
 from pipelines.flow.installation import catalogue_of, keep_delivery, run_fingerprint, schemas_of
+from pipelines.flow.modes import record_ids, standing_ids
 from pipelines.flow.recording import issues_of, record_run
 from pipelines.settings import Settings
 
@@ -83,7 +84,7 @@ def is_again(folder: Path | str) -> bool:
 def _rows_again(waiting: list[QuarantineRow], schemas: Schemas, feed: Feed, share: list[Run]) -> Replay:
     """Say which rows of each dataset are to be taken again, and what stands already."""
     rows: dict[str, dict[str, np.ndarray]] = {}
-    standing = {dataset.name: _accepted_ids(share, dataset.name) for dataset in in_order(feed, schemas)}
+    standing = standing_ids(share, "", [dataset.name for dataset in in_order(feed, schemas)])
     for name in feed.datasets:
         mine: dict[str, set[int]] = {}
         for row in waiting:
@@ -92,17 +93,6 @@ def _rows_again(waiting: list[QuarantineRow], schemas: Schemas, feed: Feed, shar
         rows[name] = {file: np.array(sorted(numbers), dtype=np.int64) for file, numbers in mine.items()}
     taken = {name: frozenset(ids.to_pylist()) for name, ids in standing.items()}
     return Replay(rows=rows, taken=taken, parents=standing)
-
-
-def _accepted_ids(share: Iterable[Run], dataset: str) -> pa.Array:
-    paths = [Path(run.folder) / dataset / "accepted.arrow" for run in share]
-    return pa.concat_arrays([pa.array([], pa.string()), *(_ids_in(path) for path in paths if path.is_file())])
-
-
-def _ids_in(path: Path) -> pa.Array:
-    with pa.memory_map(str(path)) as source, pa.ipc.open_stream(source) as reader:
-        parts = [batch.column("record_id") for batch in reader]
-    return pa.concat_arrays([pa.array([], pa.string()), *parts])
 
 
 def _delivery_of(catalogue: Catalogue, run: Run) -> Delivery:
@@ -180,7 +170,9 @@ def _conform(
         feed.id, delivery.id, fingerprint=fingerprint, folder=str(folder), kind=kind, parent=parent
     )
     try:
-        record = conform_delivery(feed, schemas, delivery, folder, fingerprint, again)
+        adds = feed.delivery_mode != "snapshot" and kind == "replay"
+        standing = again.parents if adds else None
+        record = conform_delivery(feed, schemas, delivery, folder, fingerprint, again, standing)
         if kind == "ingest":
             record_run(catalogue, run, record, folder)
         else:
@@ -236,7 +228,7 @@ def settle_corrected(catalogue: Catalogue, feed: str, run: int) -> None:
         ids = {
             (path.parent.name, one)
             for path in Path(correction.folder).glob("*/accepted.arrow")
-            for one in _ids_in(path).to_pylist()
+            for one in record_ids(path).to_pylist()
         }
         again = [row.id for row in catalogue.quarantine(feed, run=run) if (row.dataset, row.record_id) in ids]
         if again:

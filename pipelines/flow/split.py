@@ -1,6 +1,7 @@
 """Streams one dataset of a delivery through harmonise and validate, into accepted, quarantined and reported rows."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,9 @@ import pyarrow.parquet as pq
 from pipelines.contracts import Rule
 from pipelines.findings import ISSUE_SCHEMA, Finding, RuleCounts, error_mask, issue_table, rule_lists
 from pipelines.flow.duplicates import Identities, contradiction, keep, settle
+from pipelines.flow.modes import GONE, deletion_findings, statement_findings
 from pipelines.flow.sources import Held, SourceUse, write_quarantine
-from pipelines.harmonise import TABLE, Plan, RawTable, harmonise, shape, table_files
+from pipelines.harmonise import DELETED, TABLE, Plan, RawTable, harmonise, identify, shape, table_files
 from pipelines.tablewise import Beside, judge_together
 from pipelines.validate import foreign_keys, validate
 
@@ -28,6 +30,8 @@ class Outcome:
     quarantined: int = 0
     duplicates: int = 0
     filtered: int = 0
+    deletions: int = 0
+    """Rows that took a record away; they are no shaped rows."""
     counts: RuleCounts = field(default_factory=RuleCounts)
     heard: dict[str, Finding] = field(default_factory=dict)
     nulls: dict[str, int] = field(default_factory=dict)
@@ -87,6 +91,7 @@ class Outcome:
             "quarantined": self.quarantined,
             "duplicates": self.duplicates,
             "filtered": self.filtered,
+            "deletions": self.deletions,
             "rules": rows,
             "figures": {
                 "rows": self.accepted,
@@ -114,12 +119,15 @@ class Job:
     """By file the row numbers to take, when only some are replayed."""
     taken: frozenset[str] = frozenset()
     """Record ids that stand already, when only some rows are replayed."""
+    standing: pa.Array | None = None
+    """Record ids that stand from earlier deliveries; None where the delivery restates them all."""
 
 
 def split(job: Job, uses: dict[str, SourceUse]) -> Outcome:
     """Split one dataset's rows; every row comes out exactly once.
 
-    Writes ``accepted.arrow`` (Arrow IPC stream), ``issues.parquet`` and ``quarantine.parquet`` into the job's folder.
+    Writes ``accepted.arrow`` (Arrow IPC stream), ``issues.parquet`` and ``quarantine.parquet`` into the job's folder,
+    and ``deleted.arrow`` where the feed says which rows take records away.
     """
     outcome = Outcome()
     job.folder.mkdir(parents=True, exist_ok=True)
@@ -139,14 +147,18 @@ def _draft(
 ) -> Identities:
     """Keep every harmonised row, plainly since it is read again at once, and hold those that break a rule."""
     identities = Identities()
-    for batch, findings in _judged(job, uses, outcome):
-        bad = error_mask(findings, batch.num_rows)
-        _report(job, batch, findings, issues)
-        if bad.any():
-            held.add(*_place(batch, pa.array(np.flatnonzero(bad))), rule_lists(findings, bad))
-        identities.add(batch.column("record_id"), ~bad)
-        draft.append(job.folder / f"draft-{len(draft):06d}.arrow")
-        keep(batch, draft[-1])
+    with _deletions(job) as gone:
+        for batch, findings, deletes in _judged(job, uses, outcome):
+            if deletes:
+                _delete(job, batch, findings, outcome=outcome, held=held, issues=issues, gone=gone)
+                continue
+            bad = error_mask(findings, batch.num_rows)
+            _report(job, batch, findings, issues)
+            if bad.any():
+                held.add(*_place(batch, pa.array(np.flatnonzero(bad))), rule_lists(findings, bad))
+            identities.add(batch.column("record_id"), ~bad)
+            draft.append(job.folder / f"draft-{len(draft):06d}.arrow")
+            keep(batch, draft[-1])
     return identities
 
 
@@ -157,7 +169,8 @@ def _judge_together(
     if not any(rule.kind == "table" for rule in job.rules):
         return
     dataset, scratch = job.how.dataset, job.folder / "scratch"
-    found = judge_together(draft, dataset, job.rules, beside=job.beside, scratch=scratch)
+    again = identities.told_again()
+    found = judge_together(draft, dataset, job.rules, beside=job.beside, scratch=scratch, again=again)
     _report(job, found.rows, found.findings, issues)
     outcome.counts.add(found.rows, (), found.findings)
     fresh = identities.refuse(found.places, error_mask(found.findings, found.rows.num_rows))
@@ -192,8 +205,13 @@ def _hold_contradicting(
     held.add(*_place(batch, pa.array(np.flatnonzero(everything))), rule_lists([finding], everything))
 
 
-def _judged(job: Job, uses: dict[str, SourceUse], outcome: Outcome) -> Iterator[tuple[pa.RecordBatch, list[Finding]]]:
-    """Yield harmonised batches with everything found about them; declared filters leave rows out first."""
+def _judged(
+    job: Job, uses: dict[str, SourceUse], outcome: Outcome
+) -> Iterator[tuple[pa.RecordBatch, list[Finding], bool]]:
+    """Yield harmonised batches with everything found about them, and whether they take records away.
+
+    Declared filters leave rows out first.
+    """
     mapping, main = job.how.mapping, job.how.main
     for whole in shape(job.tables, mapping, main, job.folder / "scratch", job.how.feed.id):
         shaped = _without_filtered(_only(whole, job), len(mapping.filters), uses, main, outcome)
@@ -201,15 +219,67 @@ def _judged(job: Job, uses: dict[str, SourceUse], outcome: Outcome) -> Iterator[
             continue
         _mark_used(shaped, uses, main, filtered=False)
         outcome.origins.update(shaped.column(TABLE).unique().to_pylist() if TABLE in shaped.schema.names else [main])
+        shaped, gone = _parted(shaped)
+        if gone.num_rows:
+            named = identify(gone, job.how)
+            yield named, deletion_findings(named, job.how.dataset.name, job.standing), True
+        if shaped.num_rows == 0:
+            continue
         made = harmonise(shaped, job.how)
         findings = made.findings + validate(made.batch, job.rules, job.codes)
+        findings += statement_findings(made.batch, job.how.feed.delivery_mode, job.how.dataset.name, job.standing)
         for rule in job.rules:
             if rule.kind == "foreign_key" and rule.value in job.parents:
                 findings.append(foreign_keys(made.batch, rule, job.parents[str(rule.value)]))
         outcome.shaped += made.batch.num_rows
         outcome.counts.add(made.batch, job.rules, findings)
         outcome.hear(findings)
-        yield made.batch, findings
+        yield made.batch, findings, False
+
+
+def _parted(shaped: pa.RecordBatch) -> tuple[pa.RecordBatch, pa.RecordBatch]:
+    """Tell the rows that state a record from those that take one away."""
+    if DELETED not in shaped.schema.names:
+        return shaped, shaped.slice(0, 0)
+    gone = pc.fill_null(shaped.column(DELETED), False)
+    return shaped.filter(pc.invert(gone)), shaped.filter(gone)
+
+
+@contextmanager
+def _deletions(job: Job) -> Iterator[pa.ipc.RecordBatchStreamWriter | None]:
+    """Open the file of the records that the delivery takes away, where the feed says which."""
+    if job.how.mapping.deleted is None:
+        yield None
+        return
+    with (
+        pa.OSFile(str(job.folder / GONE), "wb") as sink,
+        pa.ipc.new_stream(sink, pa.schema([job.how.schema.field("record_id")])) as writer,
+    ):
+        yield writer
+
+
+def _delete(
+    job: Job,
+    batch: pa.RecordBatch,
+    findings: list[Finding],
+    *,
+    outcome: Outcome,
+    held: Held,
+    issues: pq.ParquetWriter,
+    gone: pa.ipc.RecordBatchStreamWriter | None,
+) -> None:
+    """Write the records that rows take away; rows that name none that stands are kept back."""
+    bad = error_mask(findings, batch.num_rows)
+    _report(job, batch, findings, issues)
+    outcome.hear(findings)
+    for finding in findings:
+        outcome.counts.failed[finding.rule] = outcome.counts.failed.get(finding.rule, 0) + finding.mask.true_count
+    if bad.any():
+        held.add(*_place(batch, pa.array(np.flatnonzero(bad))), rule_lists(findings, bad))
+    outcome.shaped += int(bad.sum())
+    outcome.deletions += int((~bad).sum())
+    if gone is not None:
+        gone.write_batch(batch.select(["record_id"]).filter(pa.array(~bad)))
 
 
 def _only(batch: pa.RecordBatch, job: Job) -> pa.RecordBatch:

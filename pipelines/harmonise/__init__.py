@@ -15,9 +15,20 @@ from pipelines.errors import ContractError
 from pipelines.findings import Finding
 from pipelines.harmonise.columns import Draft, fill, repeat, text_of, tidy
 from pipelines.harmonise.position import Operations, crs_codes, place
-from pipelines.harmonise.shape import RawTable, shape
+from pipelines.harmonise.shape import DELETED, RawTable, shape
 
-__all__ = ["TABLE", "Harmonised", "Plan", "RawTable", "harmonise", "plan", "shape", "table_files"]
+__all__ = [
+    "DELETED",
+    "TABLE",
+    "Harmonised",
+    "Plan",
+    "RawTable",
+    "harmonise",
+    "identify",
+    "plan",
+    "shape",
+    "table_files",
+]
 
 TABLE = "_table"
 """Column by which a select says which of several tables a row's ``_row`` counts."""
@@ -99,11 +110,21 @@ def harmonise(shaped: pa.RecordBatch, how: Plan) -> Harmonised:
         _keep_off_map(draft)
     _fill_elements(draft)
     _fill_classes(draft)
+    _fill_broader(draft)
     key = how.mapping.key
     draft.columns["record_id"] = _record_ids(draft, key.authority, key.register_, key.columns)
     _fill_provenance(draft, how)
     _find_checks(draft, how)
     return Harmonised(_assemble(draft, how), draft.findings)
+
+
+def identify(shaped: pa.RecordBatch, how: Plan) -> pa.RecordBatch:
+    """Give only which record each shaped row is about, and where it stands: what a deletion needs."""
+    draft = Draft(shaped=shaped, dataset=how.dataset, vocabularies=how.vocabularies)
+    key = how.mapping.key
+    draft.columns["record_id"] = _record_ids(draft, key.authority, key.register_, key.columns)
+    _fill_provenance(draft, how)
+    return _assemble(draft, how)
 
 
 def table_files(shaped: pa.RecordBatch, files: dict[str, str]) -> pa.DictionaryArray:
@@ -184,6 +205,17 @@ def _fill_classes(draft: Draft) -> None:
         codes = _as_type(draft.columns[field.class_of or ""], pa.dictionary(pa.int32(), pa.string()))
         known = [getattr(classify(code), field.class_as or "") for code in codes.dictionary.to_pylist()]
         draft.columns[field.name] = pc.dictionary_encode(pa.array(known, pa.string()).take(codes.indices))
+
+
+def _fill_broader(draft: Draft) -> None:
+    """Give the term above another column's, where the feed does not say it itself."""
+    for field in draft.dataset.fields:
+        if field.broader_of not in draft.columns or field.name in draft.columns:
+            continue
+        vocabulary = draft.vocabularies[field.vocabulary or ""]
+        codes = _as_type(draft.columns[field.broader_of or ""], pa.dictionary(pa.int32(), pa.string()))
+        above = [vocabulary.above(code, field.broader_level or "") for code in codes.dictionary.to_pylist()]
+        draft.columns[field.name] = pc.dictionary_encode(pa.array(above, pa.string()).take(codes.indices))
 
 
 def _fill_provenance(draft: Draft, how: Plan) -> None:

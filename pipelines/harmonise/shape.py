@@ -14,6 +14,8 @@ BATCH_ROWS = 65_536
 BATCH_BYTES = 32 << 20
 """Bytes of raw rows that are harmonised at once, at most, unless one batch of the reader's is larger."""
 MEMORY = "1GB"
+DELETED = "_deleted"
+"""Column that says which shaped rows take a record away."""
 
 
 @dataclass(frozen=True)
@@ -33,8 +35,8 @@ def shape(
     Parameters
     ----------
     tables : the feed's raw tables by name.
-    mapping : the dataset's mapping; its filters, checks and conditions of corrections come out as the boolean
-        columns ``_filter_<i>``, ``_check_<i>`` and ``_correct_<i>``.
+    mapping : the dataset's mapping; its filters, checks, conditions of corrections and deletions come out as the
+        boolean columns ``_filter_<i>``, ``_check_<i>``, ``_correct_<i>`` and ``_deleted``.
     main : the table whose ``_row`` a record is named after.
     scratch : folder that DuckDB may spill to.
     feed : name of the feed, for messages.
@@ -139,4 +141,5 @@ def _conditions(mapping: DatasetMapping) -> list[str]:
         *(f"({item.where}) AS _filter_{index}" for index, item in enumerate(mapping.filters)),
         *(f"({item.where}) AS _check_{index}" for index, item in enumerate(mapping.checks)),
         *(f"({item.where}) AS _correct_{index}" for index, item in enumerate(corrections) if item.where),
+        *([f"({mapping.deleted}) AS {DELETED}"] if mapping.deleted else []),
     ]

@@ -181,7 +181,10 @@ def _ledger(stands: Standing, shares: Sequence[Share], written: Written) -> Iter
             raise RejectedError(
                 f"{share.feed} {name}: its ledger has {accepted} accepted rows, its files have {rows + superseded}"
             )
-        yield LedgerRow(share.feed, name, accepted=accepted, published=rows, superseded=superseded)
+        deleted = {"deleted": stands.deleted[share.feed]} if stands.deleted.get(share.feed) else {}
+        yield LedgerRow(
+            share.feed, name, accepted=accepted, published=rows, superseded=superseded, superseded_by_rule=deleted
+        )
 
 
 def _twins(draft: Draft, written: Mapping[str, Written], release: Path) -> dict[str, FileEntry | str]:

@@ -140,6 +140,7 @@ class Draft:
                 "accepted": row.accepted,
                 "published": row.published,
                 "superseded": row.superseded,
+                "superseded_by_rule": dict(row.superseded_by_rule),
                 "withheld": row.withheld,
                 "withheld_by_rule": dict(row.withheld_by_rule),
             }

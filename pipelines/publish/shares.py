@@ -72,6 +72,7 @@ class Options:
 class LedgerRow:
     """Where one feed's accepted rows of one dataset went: accepted = published + superseded + withheld.
 
+    ``superseded_by_rule`` counts the superseded rows that are not stated again but ``deleted``, taken away.
     ``withheld_by_rule`` counts the rows that a rule holds back; a release holds every tier and embargoed rows too,
     which exports then leave out, so no rule holds anything back yet.
     """
@@ -81,6 +82,7 @@ class LedgerRow:
     accepted: int
     published: int
     superseded: int
+    superseded_by_rule: Mapping[str, int] = field(default_factory=dict)
     withheld_by_rule: Mapping[str, int] = field(default_factory=dict)
 
     @property

@@ -1,7 +1,7 @@
 """What the feeds state: files of accepted rows in their order, and which of their rows a later file states again."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import duckdb
@@ -15,12 +15,16 @@ from pipelines.publish.shares import Share
 
 KEY = "record_id"
 SUSPECTS = "CREATE TABLE suspects (record_id VARCHAR, file INTEGER, place BIGINT)"
+GONE = "CREATE TABLE gone (record_id VARCHAR, file INTEGER, first INTEGER)"
+"""What a file takes away: records of its own feed, whose files begin with the first."""
 SUPERSEDED = """
-    SELECT file, place
-    FROM (SELECT file, place, max(file) OVER (PARTITION BY record_id) AS newest FROM suspects)
-    WHERE file < newest
+    SELECT file, place, file >= newest AS deleted
+    FROM (SELECT *, max(file) OVER (PARTITION BY record_id) AS newest FROM suspects) AS told
+    WHERE file < newest OR EXISTS (FROM gone
+        WHERE gone.record_id = told.record_id AND gone.first <= told.file AND told.file < gone.file)
     ORDER BY file, place
 """
+DELETED = "deleted.arrow"
 
 
 @dataclass(frozen=True)
@@ -53,14 +57,27 @@ class Statement:
         except (OSError, pa.ArrowInvalid) as error:
             raise RejectedError(f"{self.feed} {dataset.name}: accepted rows cannot be read: {error}") from error
 
+    def deleted(self) -> pa.Array:
+        """Give the record ids that the same run took away; they stand in a file beside it."""
+        path = self.path.with_name(DELETED)
+        if not path.is_file():
+            return pa.array([], pa.string())
+        with pa.OSFile(str(path)) as source, pa.ipc.open_stream(source) as reader:
+            return pa.concat_arrays([pa.array([], pa.string()), *(batch.column(KEY) for batch in reader)])
+
 
 @dataclass(frozen=True)
 class Standing:
-    """The statements about one dataset, oldest first, and of each the row numbers that a later one states again."""
+    """The statements about one dataset, oldest first, and of each the row numbers that stand no more.
+
+    ``superseded`` are the rows that a later statement states again or takes away, ``deleted`` those of them that are
+    gone since, by feed.
+    """
 
     dataset: Dataset
     statements: tuple[Statement, ...]
     superseded: tuple[np.ndarray, ...]
+    deleted: Mapping[str, int] = field(default_factory=dict)
 
     def batches(self) -> Iterator[pa.RecordBatch]:
         """Stream the rows that stand, in the order of the statements."""
@@ -85,6 +102,8 @@ class Standing:
 def standing(dataset: Dataset, shares: Sequence[Share], work: Path) -> Standing:
     """Find which statement of every record stands: the last one, by the order of the shares and of their files.
 
+    A file may take records away that earlier files of its feed stated; what it states itself stands.
+
     Memory grows by some 16 bytes a row, and only where several files state one dataset.
 
     Parameters
@@ -95,8 +114,10 @@ def standing(dataset: Dataset, shares: Sequence[Share], work: Path) -> Standing:
     if len(statements) < 2:
         return Standing(dataset, statements, tuple(np.zeros(0, np.int64) for _ in statements))
     hashes = [_hashes(statement, dataset) for statement in statements]
-    suspects = repeated(np.concatenate(hashes))
-    return Standing(dataset, statements, _superseded(dataset, statements, hashes, suspects, work))
+    with single_threaded() as connection:
+        gone = [hash_ids(connection, statement.deleted()) for statement in statements]
+    suspects = np.union1d(repeated(np.concatenate(hashes)), np.concatenate(gone))
+    return _without_superseded(dataset, statements, hashes, suspects, work)
 
 
 def made(dataset: Dataset, path: Path) -> Standing:
@@ -142,23 +163,41 @@ def _hashes(statement: Statement, dataset: Dataset) -> np.ndarray:
     return np.concatenate(parts) if parts else np.zeros(0, np.uint64)
 
 
-def _superseded(
+def _without_superseded(
     dataset: Dataset,
-    statements: Sequence[Statement],
+    statements: tuple[Statement, ...],
     hashes: Sequence[np.ndarray],
     suspects: np.ndarray,
     work: Path,
-) -> tuple[np.ndarray, ...]:
-    """Compare the record ids of the rows whose hashes repeat, and give the places that are stated again later."""
+) -> Standing:
+    """Compare the record ids of the rows whose hashes repeat or are taken away, and find those that stand no more."""
     with single_threaded(work) as connection:
         connection.execute(SUSPECTS)
+        connection.execute(GONE)
+        _note_gone(connection, statements)
         for number, statement in enumerate(statements):
             places = suspected(hashes[number], suspects)
             if len(places):
                 _note(connection, statement.batches(dataset, [KEY]), number, places)
         found = connection.execute(SUPERSEDED).fetchnumpy()
     files, rows = np.asarray(found["file"]), np.asarray(found["place"], np.int64)
-    return tuple(rows[files == number] for number in range(len(statements)))
+    deleted: dict[str, int] = {}
+    for number, statement in enumerate(statements):
+        mine = int(np.asarray(found["deleted"], bool)[files == number].sum())
+        deleted[statement.feed] = deleted.get(statement.feed, 0) + mine
+    superseded = tuple(rows[files == number] for number in range(len(statements)))
+    return Standing(dataset, statements, superseded, deleted)
+
+
+def _note_gone(connection: duckdb.DuckDBPyConnection, statements: Sequence[Statement]) -> None:
+    """Put the record ids that files take away into the table of what is gone."""
+    feeds = [statement.feed for statement in statements]
+    for number, statement in enumerate(statements):
+        ids = statement.deleted()
+        if len(ids):
+            connection.register("rows", pa.table({KEY: ids}))
+            first = feeds.index(statement.feed)
+            connection.execute("INSERT INTO gone SELECT record_id, ?, ? FROM rows", [number, first])
 
 
 def _note(
