@@ -14,12 +14,14 @@ import pyarrow.compute as pc
 from pipelines.contracts import Dataset, Rule
 from pipelines.errors import SourceError
 from pipelines.expectations import Expectation, Verdict, judge, native_expectations, native_frame
-from pipelines.findings import RuleCounts, rows_judged
+from pipelines.findings import RuleCounts
 from pipelines.masks import TABLE_RULES, Vocabularies, broken_rows
 from pipelines.store import whole
+from pipelines.tablewise import Beside, judge_together
 
 log = logging.getLogger(__name__)
 
+ALONE = Beside()
 LARGEST_WHOLE = 50_000
 """Accepted rows up to which every row is judged natively, and size of the sample above it."""
 SMALLEST_COMPARED = 100
@@ -84,6 +86,7 @@ def audit(
     *,
     previous: dict[str, Any] | None,
     seed: int,
+    beside: Beside = ALONE,
 ) -> AuditResult:
     """Judge one dataset's accepted rows and write the verdict beside them as audit.json.
 
@@ -95,6 +98,7 @@ def audit(
     run_folder : holds <dataset>/accepted.arrow and, where it is written already, run.json with the ledger.
     previous : figures of the delivery before, if this one should resemble it.
     seed : chooses the sample; the same seed chooses the same rows.
+    beside : what the rules of the table may look into.
 
     Returns
     -------
@@ -107,6 +111,7 @@ def audit(
     """
     path = run_folder / dataset.name / "accepted.arrow"
     tally = tally_rows(path, dataset, vocabularies)
+    _tally_together(tally, path, dataset, beside)
     ledger = _ledger(run_folder, dataset.name)
     figures = figures_of(tally, ledger)
     shown = _rows_to_judge(path, tally.rows, seed)
@@ -137,7 +142,7 @@ def audit(
 def tally_rows(path: Path, dataset: Dataset, vocabularies: Vocabularies) -> Tally:
     """Count rows, nulls and broken rules in a file of accepted rows, batch by batch."""
     tally = Tally()
-    rules = _recountable(dataset)
+    rules = [rule for rule in _recountable(dataset) if rule.kind not in TABLE_RULES]
     for batch in _batches(path):
         tally.rows += batch.num_rows
         for name in dataset.names():
@@ -147,8 +152,17 @@ def tally_rows(path: Path, dataset: Dataset, vocabularies: Vocabularies) -> Tall
             broken = broken_rows(batch, rule, vocabularies)
             failed = 0 if broken is None else broken.true_count
             tally.counts.failed[rule.id] = tally.counts.failed.get(rule.id, 0) + failed
-            tally.counts.evaluated[rule.id] = tally.counts.evaluated.get(rule.id, 0) + rows_judged(batch, rule)
+        tally.counts.add(batch, _recountable(dataset), ())
     return tally
+
+
+def _tally_together(tally: Tally, path: Path, dataset: Dataset, beside: Beside) -> None:
+    """Count what accepted rows break together."""
+    rules = tuple(rule for rule in _recountable(dataset) if rule.kind == "table")
+    if not rules:
+        return
+    found = judge_together([path], dataset, rules, beside=beside, scratch=path.parent / "scratch")
+    tally.counts.add(found.rows, (), found.findings)
 
 
 def figures_of(tally: Tally, ledger: dict[str, Any]) -> dict[str, Any]:
@@ -166,7 +180,8 @@ def figures_of(tally: Tally, ledger: dict[str, Any]) -> dict[str, Any]:
 
 
 def _recountable(dataset: Dataset) -> tuple[Rule, ...]:
-    return tuple(rule for rule in dataset.rules() if rule.severity == "error" and rule.kind not in TABLE_RULES)
+    kinds = TABLE_RULES - {"table"}
+    return tuple(rule for rule in dataset.rules() if rule.severity == "error" and rule.kind not in kinds)
 
 
 def _widened(extent: list[float] | None, batch: pa.RecordBatch) -> list[float] | None:

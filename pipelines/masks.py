@@ -10,7 +10,7 @@ from pipelines.contracts import Rule
 from pipelines.errors import ContractError
 
 Vocabularies = dict[str, frozenset[str]]
-TABLE_RULES = frozenset({"unique", "foreign_key"})
+TABLE_RULES = frozenset({"unique", "foreign_key", "table"})
 """Rules that one batch cannot judge."""
 
 

@@ -2,16 +2,22 @@
 
 import json
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import duckdb
+import pyarrow as pa
+import pyarrow.compute as pc
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from pipelines import terms
+from pipelines.charts import HEIGHT, WIDTH, Chart, control_charts
 from pipelines.contracts import Dataset, Feed, Schemas
+from pipelines.laboratory import NEEDED, control_results, pass_rates
 from pipelines.store import whole
+from pipelines.tablewise import rows_of
 
 TEMPLATES = Path(__file__).with_name("templates")
 EXAMPLES = 5
@@ -71,22 +77,45 @@ class Section:
     audit: Mapping[str, Any] | None
 
 
-def write_quality(run_folder: Path, feed: Feed, schemas: Schemas) -> Path:
+@dataclass(frozen=True)
+class Laboratory:
+    """What the control samples of a delivery say of its laboratories."""
+
+    results: int
+    verdicts: Mapping[str, int]
+    rates: tuple[Mapping[str, Any], ...]
+    reasons: tuple[tuple[str, int], ...]
+    """Why results were not judged, and how many."""
+    charts: tuple[Chart, ...]
+    left_out: int
+    """Charts that are not shown."""
+
+
+def write_quality(run_folder: Path, feed: Feed, schemas: Schemas, certified: Sequence[Path] = ()) -> Path:
     """Write the quality page of a run as quality.html in its folder, and give its path.
 
     A dataset that was not audited yet is shown as such.
+
+    Parameters
+    ----------
+    certified : accepted rows of ``certified_value`` from other feeds, beside those of this run.
     """
     run = json.loads((run_folder / "run.json").read_text(encoding="utf-8"))
     sections = [dataset_section(run_folder, run, schemas.datasets[name]) for name in run["datasets"]]
     about_files = _broken_rules(run_folder / SOURCE / "issues.parquet", _source_rows(run))
+    laboratory = laboratory_section(run_folder, schemas, certified)
     path = run_folder / "quality.html"
     with whole(path) as partial:
-        partial.write_text(quality_page(run, feed, sections, about_files), encoding="utf-8")
+        partial.write_text(quality_page(run, feed, sections, about_files, laboratory), encoding="utf-8")
     return path
 
 
 def quality_page(
-    run: Mapping[str, Any], feed: Feed, sections: list[Section], about_files: tuple[BrokenRule, ...] = ()
+    run: Mapping[str, Any],
+    feed: Feed,
+    sections: list[Section],
+    about_files: tuple[BrokenRule, ...] = (),
+    laboratory: Laboratory | None = None,
 ) -> str:
     """Render one run's page: no scripts, no requests, and every text of a partner escaped.
 
@@ -95,6 +124,7 @@ def quality_page(
     run : the run's record, as run.json holds it.
     sections : one per dataset.
     about_files : what was found about the files themselves; what the feed settled is told from the feed.
+    laboratory : what the control samples say; None where there are none.
     """
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
@@ -109,6 +139,8 @@ def quality_page(
         run=run,
         feed=feed,
         sections=sections,
+        laboratory=laboratory,
+        chart_size=(WIDTH, HEIGHT),
         sources=_by_file(run),
         about_files=[each for each in about_files if each.rule not in settled and not _is_crs(each)],
         total={word: sum(each.ledger[word] for each in sections) for word in ("accepted", "quarantined", "duplicates")},
@@ -143,6 +175,39 @@ def dataset_section(run_folder: Path, run: Mapping[str, Any], dataset: Dataset) 
         extent=tuple(figures["extent"]) if figures["extent"] else None,
         audit=json.loads(audit.read_text(encoding="utf-8")) if audit.is_file() else None,
     )
+
+
+def laboratory_section(run_folder: Path, schemas: Schemas, certified: Sequence[Path] = ()) -> Laboratory | None:
+    """Judge the control samples of a run; None where it has none."""
+    paths = {name: [run_folder / name / "accepted.arrow"] for name in NEEDED}
+    roles = terms.load_vocabulary(schemas.vocabularies / "sample_role.csv")
+    if not all(path.is_file() for name in ("sample", "assay") for path in paths[name]):
+        return None
+    if not _has_controls(paths["sample"][0], schemas.datasets["sample"], roles):
+        return None
+    paths["certified_value"] = [path for path in [*paths["certified_value"], *certified] if path.is_file()]
+    samples, assays, values = (rows_of(paths[name], schemas.datasets[name], NEEDED[name]) for name in NEEDED)
+    results = control_results(samples, assays, values, roles)
+    charts, left_out = control_charts(results)
+    unjudged = results.filter(pc.equal(results["verdict"], "not-judged"))
+    return Laboratory(
+        results=results.num_rows,
+        verdicts=_counted(results["verdict"]),
+        rates=tuple(pass_rates(results).to_pylist()),
+        reasons=tuple(_counted(unjudged["reason"]).items()),
+        charts=tuple(charts),
+        left_out=left_out,
+    )
+
+
+def _has_controls(path: Path, dataset: Dataset, roles: terms.Vocabulary) -> bool:
+    controls = pa.array([code for code in roles.codes if roles.more(code, "control")], pa.string())
+    return any(pc.any(pc.is_in(batch["role"], controls)).as_py() for batch in rows_of([path], dataset, ("role",)))
+
+
+def _counted(values: pa.ChunkedArray) -> dict[str, int]:
+    counts = sorted((str(each["values"]), each["counts"]) for each in pc.value_counts(values).to_pylist())
+    return dict(sorted(counts, key=lambda each: -each[1]))
 
 
 def shown(text: object, longest: int = 160) -> str:

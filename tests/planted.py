@@ -35,7 +35,9 @@ def sound_rows(dataset: Dataset, count: int, codes: dict[str, frozenset[str]]) -
 
 def plant(dataset: Dataset, codes: dict[str, frozenset[str]], severity: str = "error") -> tuple[Rows, dict[str, int]]:
     """Make rows of which 1 to 4 are made to break each rule, and the number of rows that break each."""
-    rules = [rule for rule in dataset.rules() if rule.severity == severity and rule.kind != "foreign_key"]
+    rules = [
+        rule for rule in dataset.rules() if rule.severity == severity and rule.kind not in {"foreign_key", "table"}
+    ]
     planted = {rule.id: 2 if rule.kind == "unique" else 1 + place % 4 for place, rule in enumerate(rules)}
     rows = sound_rows(dataset, sum(planted.values()) + 20, codes)
     place = 0

@@ -311,6 +311,19 @@ def test_gravity_in_milligals_is_ten_times_as_many_micrometres_a_second_squared(
     assert values(done, "magnetic_nt") == [None, None]
 
 
+def test_a_control_sample_has_no_geometry_and_needs_no_position(schemas: Schemas) -> None:
+    mapping = {"columns": {"role": "role"}, "position": {"x": "lon", "y": "lat", "crs": "EPSG:4326"}}
+    roles = ["original", "blank", "standard", "original"]
+    done = made(
+        schemas, "sample", mapping, role=roles, lon=["10.5", "10.6", None, None], lat=["60.5", "60.6", None, None]
+    )
+    assert [shape is not None for shape in values(done, "geometry")] == [True, False, False, False]
+    assert values(done, "longitude") == [10.5, None, None, None]
+    assert values(done, "source_x") == [10.5, 10.6, None, None]
+    assert values(done, "role") == roles
+    assert broken(done) == {"sample.position.missing": [3]}
+
+
 def test_a_deposit_type_tells_its_group_and_environment(schemas: Schemas) -> None:
     """Hofstra and others 2021 (USGS OFR 2021-1049) put pegmatites into the magmatic environment."""
     columns = {"deposit_type": "type"}

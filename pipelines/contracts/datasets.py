@@ -56,6 +56,8 @@ class Field(Model):
     class_as: Literal["crirsco", "unfc_e", "unfc_f", "unfc_g", "strength"] | None = None
     restricts: bool = False
     """A record of which this boolean is true is restricted, whatever its feed says."""
+    off_map: str | None = None
+    """A record whose term has something in this column of the vocabulary gets no geometry: it is no data on a map."""
     hint: str | None = None
 
 
@@ -80,6 +82,17 @@ class Order(Model):
     second: str
     severity: Literal["error", "warning"] = "error"
     hint: str = ""
+
+
+class TableRule(Model):
+    """A rule that one row cannot break by itself, as an SQL condition over the dataset's `table_view`."""
+
+    rule: str
+    column: str
+    """The column whose value is shown, and which a row must have to be judged."""
+    where: str
+    severity: Literal["error", "warning", "info"] = "warning"
+    hint: str
 
 
 @dataclass(frozen=True)
@@ -108,6 +121,9 @@ class Dataset(Model):
     primary_key: tuple[str, ...] = Option(("record_id",), alias="primaryKey")
     foreign_keys: tuple[ForeignKey, ...] = Option((), alias="foreignKeys")
     order: tuple[Order, ...] = ()
+    table_view: str = "SELECT * FROM rows"
+    """One SELECT over `rows`, the datasets that it refers to and its vocabularies; it gives each of `rows` once."""
+    table_rules: tuple[TableRule, ...] = ()
     derived_from: tuple[str, ...] = ()
     """Datasets that it is computed from at each release; no feed fills it."""
     vocabularies: tuple[str, ...] = ()
@@ -142,8 +158,8 @@ class Dataset(Model):
         return next((field for field in self.fields if getattr(field, relation) == column), None)
 
     def rules(self) -> tuple[Rule, ...]:
-        """Derive the rules of one row, and of the table's keys, from the contract."""
-        return tuple(self._column_rules()) + tuple(self._order_rules()) + tuple(self._key_rules())
+        """Derive the rules of one row, of the table's keys, and of rows together, from the contract."""
+        return (*self._column_rules(), *self._order_rules(), *self._key_rules(), *self._table_rules())
 
     def _column_rules(self) -> Iterator[Rule]:
         for field in self.fields:
@@ -182,6 +198,18 @@ class Dataset(Model):
                 severity="error",
                 value=key.reference.resource,
                 hint=f"the {key.reference.resource} it belongs to is missing or was quarantined itself",
+            )
+
+    def _table_rules(self) -> Iterator[Rule]:
+        for given in self.table_rules:
+            yield Rule(
+                id=f"{self.name}.{given.column}.{given.rule}",
+                dataset=self.name,
+                column=given.column,
+                kind="table",
+                severity=given.severity,
+                value=given.where,
+                hint=given.hint,
             )
 
 

@@ -13,6 +13,8 @@ import pyarrow as pa
 from pipelines import masks, terms
 from pipelines.contracts import Dataset
 from pipelines.contracts.arrow import working_schema
+from pipelines.derive.assays import assay_best, laboratory_control
+from pipelines.derive.holes import drillhole_trace
 from pipelines.derive.members import Members, select
 from pipelines.derive.totals import resource_refusals, resource_totals
 from pipelines.errors import ContractError
@@ -21,6 +23,9 @@ __all__ = ["DERIVATIONS", "Members", "derive"]
 
 Derivation = Callable[[Members], Iterator[pa.RecordBatch]]
 DERIVATIONS: Mapping[str, Derivation] = {
+    "assay_best": assay_best,
+    "drillhole_trace": drillhole_trace,
+    "laboratory_control": laboratory_control,
     "resource_refusal": resource_refusals,
     "resource_total": resource_totals,
 }

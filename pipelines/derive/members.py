@@ -37,6 +37,11 @@ class Members:
             with pq.ParquetFile(path) as file:
                 yield from file.iter_batches(BATCH_ROWS, columns=columns)
 
+    def table(self, dataset: str, columns: Sequence[str]) -> pa.Table:
+        """Read some columns of a dataset whole."""
+        batches = list(self.scan(dataset, columns))
+        return pa.Table.from_batches(batches) if batches else pa.table({name: pa.nulls(0) for name in columns})
+
     def connect(self, vocabularies: Sequence[str] = ()) -> duckdb.DuckDBPyConnection:
         """Open DuckDB with a view of each dataset and vocabulary, one thread, and no file or network in reach."""
         import pyarrow.dataset as ds  # heavy: loads pandas

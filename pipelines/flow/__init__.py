@@ -17,13 +17,15 @@ from pipelines.flow.installation import (
     naming,
     run_fingerprint,
     schemas_of,
+    vocabularies_of,
 )
 from pipelines.flow.modes import standing_before
 from pipelines.flow.recording import issues_of, read_record, record_run
-from pipelines.flow.releasing import release
+from pipelines.flow.releasing import certificates_beside, release
 from pipelines.flow.replaying import Replayed, is_again, settle_corrected
 from pipelines.flow.replaying import replay as take_again
 from pipelines.settings import Settings
+from pipelines.tablewise import beside
 
 __all__ = [
     "accept",
@@ -133,15 +135,16 @@ def audit(run: int, dataset: str, settings: Settings, confirmed: str | None = No
     if told.state == "accepted":
         return
     schemas = schemas_of(told.feed, settings)
-    feed = schemas.feeds[told.feed]
+    feed, contract = schemas.feeds[told.feed], schemas.datasets[dataset]
     alike = feed.delivery_mode == "snapshot" and not is_again(told.folder) and told.delivery != confirmed
     previous = _previous_figures(catalogue, told.feed, dataset) if alike else None
     result = auditing.audit(
         Path(told.folder),
-        schemas.datasets[dataset],
-        codes_of(schemas.datasets[dataset], schemas),
+        contract,
+        codes_of(contract, schemas),
         previous=previous,
         seed=run_seed(told.delivery),
+        beside=beside(contract, schemas.datasets, vocabularies_of(contract, schemas), Path(told.folder)),
     )
     if not result.success:
         write_quality(Path(told.folder), feed, schemas)
@@ -168,7 +171,7 @@ def accept(run: int, settings: Settings) -> None:
     if missing:
         raise RejectedError(f"{told.feed}: run {run} was not judged yet: {missing}")
     schemas = schemas_of(told.feed, settings)
-    write_quality(folder, schemas.feeds[told.feed], schemas)
+    write_quality(folder, schemas.feeds[told.feed], schemas, certificates_beside(told.feed, catalogue, settings))
     verdicts = {name: json.loads((folder / name / "audit.json").read_text()).get("success") for name in judged}
     catalogue.finish_run(run, "accepted", audit=verdicts)
     settle_corrected(catalogue, told.feed, run)

@@ -25,6 +25,7 @@ from pipelines.flow.split import Job, Outcome, split
 from pipelines.harmonise import RawTable, plan
 from pipelines.read import ReadReport, read
 from pipelines.store import whole
+from pipelines.tablewise import beside
 
 NO_OUTLINES = "not installed: positions were not compared with the countries that records state"
 SOURCE = "_source"
@@ -195,6 +196,7 @@ def _conform_dataset(
         codes={name: frozenset(vocabulary.codes) for name, vocabulary in vocabularies.items()},
         parents=parents,
         folder=folder,
+        beside=beside(dataset, schemas.datasets, vocabularies, folder.parent),
         only=replay.only(dataset.name) if replay else None,
         taken=replay.taken.get(dataset.name, frozenset()) if replay else frozenset(),
         standing=standing,

@@ -33,6 +33,17 @@ class Identities:
         self.parts.append(self.hash(ids))
         self.sound.append(sound)
 
+    def refuse(self, places: np.ndarray, broken: np.ndarray) -> np.ndarray:
+        """Note of rows, by their place among all, that the broken ones may not be accepted; mark those that might."""
+        ends = np.cumsum([len(mask) for mask in self.sound])
+        fresh = np.zeros(len(places), dtype=bool)
+        for mask, end in zip(self.sound, ends, strict=True):
+            here = np.flatnonzero(broken & (places < end) & (places >= end - len(mask)))
+            within = places[here] - (end - len(mask))
+            fresh[here] = mask[within]
+            mask[within] = False
+        return fresh
+
     def suspected(self, taken: frozenset[str]) -> list[np.ndarray]:
         """Mark, batch by batch, the sound rows whose hash is seen more than once, or stands already."""
         standing = [self.hash(pa.array(sorted(taken), pa.string()))] if taken else []

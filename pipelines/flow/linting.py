@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 
-from pipelines import chemistry, geodesy, terms, units
+from pipelines import chemistry, geodesy, tablewise, terms, units
 from pipelines.connectors import CONNECTORS
 from pipelines.contracts import Dataset, Feed, Table, load_datasets
 from pipelines.contracts.feeds import Column, Position
@@ -27,9 +27,11 @@ def lint_schemas(settings: Settings, feeds: list[Feed]) -> list[str]:
 
 
 def _dataset_problems(settings: Settings) -> Iterator[tuple[str, str]]:
-    for dataset in load_datasets(settings.schemas).values():
+    datasets = load_datasets(settings.schemas)
+    for dataset in datasets.values():
         yield from ((f"{dataset.name}.yml", problem) for problem in _making_problems(dataset, settings))
         names = dataset.names()
+        yield from ((f"{dataset.name}.yml", problem) for problem in _table_rule_problems(dataset, datasets, settings))
         for field in dataset.fields:
             if field.vocabulary and not (settings.schemas / "vocabularies" / f"{field.vocabulary}.csv").is_file():
                 yield f"{dataset.name}.yml", f"{field.name}: no vocabulary {field.vocabulary!r}"
@@ -45,6 +47,21 @@ def _dataset_problems(settings: Settings) -> Iterator[tuple[str, str]]:
             ):
                 if other is not None and other not in names:
                     yield f"{dataset.name}.yml", f"{field.name}: no column {other!r}"
+            if field.off_map and not _has_column(settings, field.vocabulary, field.off_map):
+                yield f"{dataset.name}.yml", f"{field.name}: {field.vocabulary}.csv has no column {field.off_map!r}"
+
+
+def _has_column(settings: Settings, vocabulary: str | None, column: str) -> bool:
+    path = settings.schemas / "vocabularies" / f"{vocabulary}.csv"
+    return path.is_file() and any(column in term.more for term in terms.load_vocabulary(path).terms.values())
+
+
+def _table_rule_problems(dataset: Dataset, datasets: dict[str, Dataset], settings: Settings) -> Iterator[str]:
+    folder = settings.schemas / "vocabularies"
+    words = {field.vocabulary for field in dataset.fields if field.vocabulary}
+    files = {word: folder / f"{word}.csv" for word in words}
+    lists = {word: terms.load_vocabulary(path) for word, path in files.items() if path.is_file()}
+    return tablewise.problems(dataset, datasets, lists)
 
 
 def _making_problems(dataset: Dataset, settings: Settings) -> Iterator[str]:

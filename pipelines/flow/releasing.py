@@ -76,6 +76,14 @@ def loadable_feeds(settings: Settings) -> tuple[list[Feed], list[str]]:
     return feeds, broken
 
 
+def certificates_beside(feed_id: str, catalogue: Catalogue, settings: Settings) -> list[Path]:
+    """List the accepted certified values of the other feeds, by which a feed's standards are judged."""
+    feeds, _ = loadable_feeds(settings)
+    others = [feed.id for feed in feeds if "certified_value" in feed.datasets and feed.id != feed_id]
+    runs = [run for other in others for run in catalogue.latest_accepted(other)]
+    return [Path(run.folder) / "certified_value" / "accepted.arrow" for run in runs]
+
+
 def _shares(catalogue: Catalogue, settings: Settings, reports: Mapping[str, Report]) -> list[Share]:
     """Give every feed's share; a feed whose file is broken keeps the one that it had, on the grounds of that time."""
     feeds, broken = loadable_feeds(settings)

@@ -17,6 +17,7 @@ from pipelines.flow.duplicates import Identities, contradiction, keep, settle
 from pipelines.flow.modes import GONE, deletion_findings, statement_findings
 from pipelines.flow.sources import Held, SourceUse, write_quarantine
 from pipelines.harmonise import DELETED, TABLE, Plan, RawTable, harmonise, identify, shape, table_files
+from pipelines.tablewise import Beside, judge_together
 from pipelines.validate import foreign_keys, validate
 
 
@@ -112,6 +113,8 @@ class Job:
     parents: dict[str, pa.Array]
     """Accepted record ids of the datasets that this one refers to, where the feed fills them."""
     folder: Path
+    beside: Beside = field(default_factory=Beside)
+    """What the rules of the table may look into."""
     only: dict[str, np.ndarray] | None = None
     """By file the row numbers to take, when only some are replayed."""
     taken: frozenset[str] = frozenset()
@@ -132,6 +135,7 @@ def split(job: Job, uses: dict[str, SourceUse]) -> Outcome:
     draft: list[Path] = []
     with pq.ParquetWriter(job.folder / "issues.parquet", ISSUE_SCHEMA, compression="zstd") as issues:
         identities = _draft(job, uses, draft, outcome=outcome, held=held, issues=issues)
+        _judge_together(job, draft, identities, outcome=outcome, held=held, issues=issues)
         _write_accepted(job, draft, identities, outcome=outcome, held=held, issues=issues)
     outcome.quarantined = held.count
     write_quarantine(held, _by_file(job, outcome), job.folder / "quarantine.parquet")
@@ -156,6 +160,21 @@ def _draft(
             draft.append(job.folder / f"draft-{len(draft):06d}.arrow")
             keep(batch, draft[-1])
     return identities
+
+
+def _judge_together(
+    job: Job, draft: list[Path], identities: Identities, *, outcome: Outcome, held: Held, issues: pq.ParquetWriter
+) -> None:
+    """Report what rows break together, and hold those that break a rule of severity error."""
+    if not any(rule.kind == "table" for rule in job.rules):
+        return
+    dataset, scratch = job.how.dataset, job.folder / "scratch"
+    found = judge_together(draft, dataset, job.rules, beside=job.beside, scratch=scratch)
+    _report(job, found.rows, found.findings, issues)
+    outcome.counts.add(found.rows, (), found.findings)
+    fresh = identities.refuse(found.places, error_mask(found.findings, found.rows.num_rows))
+    if fresh.any():
+        held.add(*_place(found.rows, pa.array(np.flatnonzero(fresh))), rule_lists(found.findings, fresh))
 
 
 def _write_accepted(

@@ -1,7 +1,7 @@
 """Turns shaped rows of a partner into records of a dataset; what cannot be read is a finding, never a silent null."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
@@ -107,6 +107,7 @@ def harmonise(shaped: pa.RecordBatch, how: Plan) -> Harmonised:
             fill(draft, how.dataset.field(name), column)
     if how.mapping.position is not None:
         place(draft, how.mapping.position, how.operations)
+        _keep_off_map(draft)
     _fill_elements(draft)
     _fill_classes(draft)
     _fill_broader(draft)
@@ -158,6 +159,24 @@ def _record_ids(draft: Draft, authority: str, register: str, columns: tuple[str,
     parts = [tidy(draft.raw(name)) for name in columns]
     prefix = pa.scalar(f"{authority}:{register}")
     return pc.binary_join_element_wise(prefix, *parts, ":")
+
+
+def _keep_off_map(draft: Draft) -> None:
+    """Take the geometry from records that are no data on a map, and ask no position of them."""
+    for field in draft.dataset.fields:
+        if field.off_map is None or field.name not in draft.columns:
+            continue
+        vocabulary = draft.vocabularies[field.vocabulary or ""]
+        codes = [code for code in vocabulary.codes if vocabulary.more(code, field.off_map)]
+        off = pc.is_in(pc.cast(draft.columns[field.name], pa.string()), pa.array(codes, pa.string()))
+        for name in ("geometry", "longitude", "latitude"):
+            column = draft.columns[name]
+            draft.columns[name] = pc.if_else(off, pa.scalar(None, column.type), column)
+        excused = {f"{draft.dataset.name}.position.{rule}" for rule in ("missing", "crs_unknown")}
+        draft.findings = [
+            replace(found, mask=pc.and_(found.mask, pc.invert(off))) if found.rule in excused else found
+            for found in draft.findings
+        ]
 
 
 def _fill_elements(draft: Draft) -> None:
