@@ -19,14 +19,10 @@ HTML = re.compile(rb"\s*(<!--.{0,2000}?-->\s*)*<(!doctype\s+html|html|head|body|
 XML = re.compile(rb"\s*<(\?xml|[A-Za-z!])")
 
 
-READERS = {
-    "a zip archive": "xlsx",
-    "an old binary Office file": "xls",
-    "a shapefile": "shapefile",
-    "an HTML page": "html_table",
-    "an XML document": "gml",
-}
-"""The reader of a kind, where there is one."""
+READERS = {"an old binary Office file": "xls", "a shapefile": "shapefile", "an HTML page": "html_table"}
+"""The reader of a kind, where it has one only."""
+SIGNS = {"a zip archive": (b"[Content_Types].xml", "xlsx"), "an XML document": (b"opengis.net/gml", "gml")}
+"""What must stand in a file of a wider kind to be one that a reader takes."""
 TEXT = re.compile(rb"[\t\r\n\x20-\x7e\x80-\xff]+")
 DELIMITERS = (b",", b";", b"\t", b"|")
 
@@ -37,9 +33,13 @@ def declare(head: bytes) -> str | None:
     >>> declare(b"id;name\n1;Hill")
     'declare the reader delimited, since that is what the file is'
     """
-    reader = READERS.get(kind(head) or "")
+    found = kind(head)
+    reader = READERS.get(found or "")
+    sign, by_sign = SIGNS.get(found or "", (b"", None))
     lines = head.splitlines()
-    if reader is None and lines and TEXT.fullmatch(head) and any(each in lines[0] for each in DELIMITERS):
+    if by_sign and sign in head:
+        reader = by_sign
+    elif found is None and lines and TEXT.fullmatch(head) and any(each in lines[0] for each in DELIMITERS):
         reader = "json" if head.lstrip()[:1] in (b"{", b"[") else "delimited"
     return f"declare the reader {reader}, since that is what the file is" if reader else None
 

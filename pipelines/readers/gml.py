@@ -16,7 +16,7 @@ from pipelines.formats import kind
 from pipelines.readers.gml_features import Element, Facts, features, local
 from pipelines.readers.gml_shapes import GML, Shaped, ShapeError, axes, is_shape, problems, shape, srs_name
 from pipelines.readers.report import Report
-from pipelines.readers.tables import BATCH_ROWS, column_names, empty, raw_schema
+from pipelines.readers.tables import column_names, empty, raw_schema
 
 OPTIONS: dict[str, tuple[type, ...]] = {
     "feature": (str,),
@@ -30,6 +30,7 @@ STANDARD = frozenset({"name", "description", "identifier", "descriptionReference
 """Properties of every GML object, which may stand beside the feature's own of the same name."""
 XSI = "{http://www.w3.org/2001/XMLSchema-instance}"
 BATCH_BYTES = 16 << 20
+BATCH_ROWS = 2048
 ABSENT = -1
 """The way to a column that no feature has."""
 
@@ -64,11 +65,11 @@ class _Paths:
     systems: dict[int, Counter[str]] = field(default_factory=dict)
     shape: int | None = None
 
-    def step(self, at: int, tag: str, prefix: str | None = None) -> int:
-        """Give the number of the way on from `at` by a tag, or by an attribute, which begins with @."""
+    def step(self, at: int, tag: str, element: Element | None = None) -> int:
+        """Give the number of the way on from `at` by an element's tag, or by an attribute, which begins with @."""
         known = self.steps.get((at, tag))
         if known is None:
-            known = self.steps[at, tag] = self._new(at, tag, prefix)
+            known = self.steps[at, tag] = self._new(at, tag, None if element is None else element.prefix)
         return known
 
     def _new(self, at: int, tag: str, prefix: str | None) -> int:
@@ -212,7 +213,7 @@ def _columns(paths: _Paths, options: dict[str, Any], report: Report) -> list[tup
 def _values(element: Element, at: int, paths: _Paths, srs: str | None) -> Row:
     """Give the values of an element by their ways; a shape is given as its element where it is the row's."""
     found: Row = {}
-    for name, value in element.attrib.items():
+    for name, value in element.items():
         if not name.startswith(XSI) or name == f"{XSI}nil":
             found[paths.step(at, f"@{name.rpartition('}')[2]}")] = value
     groups: dict[str, list[Element]] = {}
@@ -223,14 +224,13 @@ def _values(element: Element, at: int, paths: _Paths, srs: str | None) -> Row:
         found[at] = text or None
     paths.valued.update(dict.fromkeys(found))
     for tag, members in groups.items():
-        if tag.endswith("}boundedBy"):
-            continue
-        if is_shape(members[0]):
+        if is_shape(tag):
             _note_shape(members[0], at, paths, srs)
             if at == paths.shape:
                 found[at] = list(members) if len(members) > 1 else members[0]
                 continue
-        found.update(_group(members, paths.step(at, tag, members[0].prefix), paths, srs))
+        if not tag.endswith("}boundedBy"):
+            found.update(_group(members, paths.step(at, tag, members[0]), paths, srs))
     return found
 
 
@@ -251,6 +251,10 @@ def _system(element: Element, srs: str | None) -> str | None:
 
 def _group(members: list[Element], step: int, paths: _Paths, srs: str | None) -> Row:
     """Give the values of elements of one name; lists of equal length where some feature repeats it."""
+    first = members[0]
+    if len(members) == 1 and not len(first) and not first.keys() and step not in paths.repeated:
+        paths.valued[step] = None
+        return {step: (first.text or "").strip() or None}
     if len(members) > 1 and paths.shape is None:
         paths.repeated.add(step)
     each = [_values(member, step, paths, srs) for member in members]

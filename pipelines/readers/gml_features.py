@@ -98,7 +98,14 @@ class _Walk:
     def over(self, events: Iterator[tuple[str, Element]]) -> Iterator[Element]:
         for event, element in events:
             if event == "start":
-                self._enter(element)
+                self.depth += 1
+                if self.depth > DEPTH:
+                    found = f"more than {DEPTH} elements within each other"
+                    self.report.refuse("read.too_deep", found, "deliver plain GML")
+                if self.began:
+                    self._inside(element)
+                else:
+                    self._outside(element)
                 continue
             if self.depth == self.began:
                 if local(element) in FAULTS:
@@ -110,18 +117,13 @@ class _Walk:
                 _forget(element)
             self.depth -= 1
 
-    def _enter(self, element: Element) -> None:
-        self.depth += 1
-        if self.depth > DEPTH:
-            self.report.refuse("read.too_deep", f"more than {DEPTH} elements within each other", "deliver plain GML")
-        if self.depth == 1:
-            self._root(element)
-        if self.began:
-            self.elements += 1
-            if self.elements > ELEMENTS:
-                hint = "check that the feature's element is the one meant, or deliver it in parts"
-                self.report.refuse("read.too_large", f"a feature of more than {ELEMENTS} elements", hint)
-        else:
+    def _inside(self, element: Element) -> None:
+        self.elements += 1
+        if self.elements > ELEMENTS:
+            hint = "check that the feature's element is the one meant, or deliver it in parts"
+            self.report.refuse("read.too_large", f"a feature of more than {ELEMENTS} elements", hint)
+        if self.depth == 2 and self.feature is None and local(element) in MEMBERS:
+            self._is_collection_after_all()
             self._outside(element)
 
     def _root(self, element: Element) -> None:
@@ -134,7 +136,14 @@ class _Walk:
             hint = "deliver GML, or declare the reader of this format"
             self.report.refuse("read.not_gml", f"an XML document that begins with {self.facts.root}", hint)
 
+    def _is_collection_after_all(self) -> None:
+        """Take back that the document is one feature: collections go by many names, but all have members."""
+        self.began = self.elements = 0
+        self.facts.kinds.clear()
+
     def _outside(self, element: Element) -> None:
+        if self.depth == 1:
+            self._root(element)
         name, parent = local(element), element.getparent()
         is_member = parent is not None and local(parent) in MEMBERS and not name.endswith(COLLECTION)
         if name.endswith(COLLECTION):

@@ -89,9 +89,14 @@ class _Frame:
     dimension: int | None = None
 
 
-def is_shape(element: Element) -> bool:
-    """Tell whether an element is a shape of GML."""
-    return local(element) in SHAPES and GML.match(element.tag) is not None
+@functools.lru_cache(maxsize=4096)
+def is_shape(tag: str) -> bool:
+    """Tell whether a tag is a shape's.
+
+    >>> is_shape("{http://www.opengis.net/gml/3.2}Point"), is_shape("{http://www.opengis.net/gml}pos")
+    (True, False)
+    """
+    return tag.rpartition("}")[2] in SHAPES and GML.match(tag) is not None
 
 
 @functools.lru_cache(maxsize=256)

@@ -95,6 +95,8 @@ def read(path: Path, options: dict[str, Any], report: Report) -> Iterator[pa.Rec
     """
     with path.open("rb") as file:
         head = file.read(4096)
+    if found := kind(head):
+        report.refuse("read.not_las", found, declare(head) or "deliver a LAS file")
     size = path.stat().st_size
     if size > report.limits.whole_file_bytes:
         found = f"{size} bytes, at most {report.limits.whole_file_bytes} are read"
@@ -102,8 +104,7 @@ def read(path: Path, options: dict[str, Any], report: Report) -> Iterator[pa.Rec
     lines = _lines(path, options.get("encoding", "utf-8"), report)
     first = next((line for line in lines if line[1] and not line[1].startswith("#")), None)
     if first is None or not first[1].startswith("~"):
-        found = kind(head) or "no section on the first line"
-        report.refuse("read.not_las", found, declare(head) or "deliver a LAS file")
+        report.refuse("read.not_las", "no section on the first line", declare(head) or "deliver a LAS file")
     header = _header(first, lines, report)
     section = options.get("section", "curves")
     wanted = [_wanted(header, str(name), report) for name in options.get("header", ())]

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from pipelines.readers.report import Report
+from pipelines.readers.sheet_parts import Parts
 from pipelines.readers.tables import Cells, batches, column_names
 from pipelines.readers.values import number_text
 
@@ -45,8 +46,8 @@ class Header:
         return dict(zip(self.kept, self.names, strict=True)).get(column - 1)
 
 
-def sheet(path: Path, options: dict[str, Any], report: Report) -> "CalamineSheet":
-    """Open a workbook's sheet, and tell what is hidden in the workbook.
+def sheet(path: Path, options: dict[str, Any], report: Report) -> tuple["CalamineSheet", int]:
+    """Open a workbook's sheet, give it with its place among the others, and tell what is hidden in the workbook.
 
     Raises
     ------
@@ -71,7 +72,7 @@ def sheet(path: Path, options: dict[str, Any], report: Report) -> "CalamineSheet
     if cells > report.limits.cells or last_row >= ROWS or last_column >= report.limits.columns:
         size = f"{last_row + 1} rows and {last_column + 1} columns"
         report.refuse("read.too_large", size, "clear stray cells far from the table, or deliver it as CSV")
-    return found
+    return found, names.index(wanted)
 
 
 def header(sheet: "CalamineSheet", options: dict[str, Any], report: Report) -> Header:
@@ -105,6 +106,29 @@ def rows(sheet: "CalamineSheet", header: Header, options: dict[str, Any], report
             found = f"{kinds.texts[at]} numbers stand as text beside {kinds.numbers[at]} that do not"
             hint = "check their decimal marks and blanks"
             report.issue("read.number_as_text", found, hint, row=kinds.first[at], column=name, severity="info")
+
+
+def tell(found: Parts, header: Header, options: dict[str, Any], report: Report) -> None:
+    """Tell what the sheet's cells do not show by themselves."""
+    last = options.get("header_row", 1) + options.get("header_rows", 1) - 1
+    for row, column, error in found.failed:
+        if row > last:
+            hint = "its formula failed and it has no value; mend the workbook"
+            report.issue("read.formula_error", error, hint, row=row, column=header.name(column))
+    for row, column in found.uncalculated:
+        if row > last:
+            hint = "open the workbook in a spreadsheet program and save it, so that its formulas get values"
+            text = "a formula without a result"
+            report.issue("read.formula_uncalculated", text, hint, row=row, column=header.name(column))
+    if found.hidden_rows:
+        numbers = ", ".join(map(str, found.hidden_rows[:SHOWN]))
+        text = f"{len(found.hidden_rows)} hidden rows: {numbers}"
+        report.issue("read.hidden", text, "they are read like the others", severity="info")
+    hidden = [
+        header.name(at) for first, last in found.hidden_columns for at in range(first, min(last, first + SHOWN) + 1)
+    ]
+    if names := [name for name in hidden if name]:
+        report.issue("read.hidden", f"hidden columns: {', '.join(names)}", "they are read", severity="info")
 
 
 def _tell_hidden(book: "CalamineWorkbook", wanted: str, report: Report) -> None:

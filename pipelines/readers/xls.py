@@ -7,7 +7,7 @@ from typing import Any
 import pyarrow as pa
 
 from pipelines.formats import declare, kind
-from pipelines.readers import sheets
+from pipelines.readers import biff, sheets
 from pipelines.readers.report import Report
 from pipelines.readers.sheets import OPTIONS
 
@@ -25,8 +25,9 @@ def read(path: Path, options: dict[str, Any], report: Report) -> Iterator[pa.Rec
 
     Notes
     -----
-    Cells come as from .xlsx. The workbook is held in memory as a whole, and a larger one than the limit is refused.
-    The library for this format gives nothing for a failed formula, so the reader looks for failed ones itself.
+    Cells come as from .xlsx, and the same is told of them. The library gives nothing for a failed formula, so the
+    workbook's records are looked through for these. The workbook is held in memory as a whole, and a larger one than
+    the limit is refused.
     """
     with path.open("rb") as file:
         head = file.read(4096)
@@ -39,8 +40,11 @@ def read(path: Path, options: dict[str, Any], report: Report) -> Iterator[pa.Rec
         text = f"{size} bytes, at most {report.limits.whole_file_bytes} are read"
         report.refuse("read.too_large", text, "deliver the table as CSV, or in parts")
     report.tell_suffix(".xls")
-    sheet = sheets.sheet(path, options, report)
-    yield from sheets.rows(sheet, sheets.header(sheet, options, report), options, report)
+    stream = biff.workbook(path, report)
+    sheet, position = sheets.sheet(path, options, report)
+    header = sheets.header(sheet, options, report)
+    sheets.tell(biff.parts(stream, position, report), header, options, report)
+    yield from sheets.rows(sheet, header, options, report)
 
 
 __all__ = ["OPTIONS", "read"]

@@ -10,10 +10,8 @@ import pyarrow as pa
 from pipelines.formats import declare, kind
 from pipelines.readers import sheets
 from pipelines.readers.report import Report
-from pipelines.readers.sheet_parts import Parts, parts
-from pipelines.readers.sheets import OPTIONS, Header
-
-SHOWN = 20
+from pipelines.readers.sheet_parts import parts
+from pipelines.readers.sheets import OPTIONS
 
 
 def read(path: Path, options: dict[str, Any], report: Report) -> Iterator[pa.RecordBatch]:
@@ -34,9 +32,9 @@ def read(path: Path, options: dict[str, Any], report: Report) -> Iterator[pa.Rec
     header, and numbers that stand as text. A sheet of more cells than the limit is refused.
     """
     _check_archive(path, report)
-    sheet = sheets.sheet(path, options, report)
+    sheet, _position = sheets.sheet(path, options, report)
     header = sheets.header(sheet, options, report)
-    _tell(parts(path, sheet.name, report), header, options, report)
+    sheets.tell(parts(path, sheet.name, report), header, options, report)
     report.tell_suffix(".xlsx", ".xlsm")
     yield from sheets.rows(sheet, header, options, report)
 
@@ -63,29 +61,6 @@ def _check_archive(path: Path, report: Report) -> None:
         report.refuse("read.too_large", size, "deliver the table as CSV, or in parts")
     if "xl/workbook.xml" not in names or len(names) != len(set(names)):
         report.refuse("read.not_xlsx", "an archive that is no workbook", "deliver an .xlsx workbook")
-
-
-def _tell(found: Parts, header: Header, options: dict[str, Any], report: Report) -> None:
-    """Tell what the sheet's cells do not show by themselves."""
-    last = options.get("header_row", 1) + options.get("header_rows", 1) - 1
-    for row, column, error in found.failed:
-        if row > last:
-            hint = "its formula failed and it has no value; mend the workbook"
-            report.issue("read.formula_error", error, hint, row=row, column=header.name(column))
-    for row, column in found.uncalculated:
-        if row > last:
-            hint = "open the workbook in a spreadsheet program and save it, so that its formulas get values"
-            found_ = "a formula without a result"
-            report.issue("read.formula_uncalculated", found_, hint, row=row, column=header.name(column))
-    if found.hidden_rows:
-        numbers = ", ".join(map(str, found.hidden_rows[:SHOWN]))
-        text = f"{len(found.hidden_rows)} hidden rows: {numbers}"
-        report.issue("read.hidden", text, "they are read like the others", severity="info")
-    hidden = [
-        header.name(at) for first, last in found.hidden_columns for at in range(first, min(last, first + SHOWN) + 1)
-    ]
-    if names := [name for name in hidden if name]:
-        report.issue("read.hidden", f"hidden columns: {', '.join(names)}", "they are read", severity="info")
 
 
 __all__ = ["OPTIONS", "read"]

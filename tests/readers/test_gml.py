@@ -298,6 +298,51 @@ def test_each_view_of_earthresourceml_lite_is_read(tmp_path: Path, shared: Path,
     assert row[column] == value or (value is None and row[column].startswith("http"))
 
 
+INSPIRE = """<base:SpatialDataSet xmlns:base="http://inspire.ec.europa.eu/schemas/base/3.3" gml:id="d"
+ xmlns:gml="http://www.opengis.net/gml/3.2" xmlns:xlink="http://www.w3.org/1999/xlink"
+ xmlns:mr="http://inspire.ec.europa.eu/schemas/mr-core/4.0" xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance">
+<base:member><mr:Mine gml:id="m1">
+ <mr:inspireId><base:Identifier><base:localId>17</base:localId><base:namespace>NO.X</base:namespace></base:Identifier>
+ </mr:inspireId>
+ <mr:mineName><mr:MineName><mr:isPreferred>true</mr:isPreferred><mr:mineName>Gruve A</mr:mineName></mr:MineName>
+ </mr:mineName>
+ <mr:mineName><mr:MineName><mr:isPreferred>false</mr:isPreferred><mr:mineName>Mine A</mr:mineName></mr:MineName>
+ </mr:mineName>
+ <mr:status xlink:href="http://inspire.ec.europa.eu/codelist/MineStatusValue/operating"/>
+ <mr:startDate xsi:nil="true" nilReason="other:unpopulated"/>
+ <mr:endDate><gml:TimeInstant gml:id="t"><gml:timePosition>1994-05</gml:timePosition></gml:TimeInstant></mr:endDate>
+</mr:Mine></base:member>
+<base:member><mr:MineralOccurrence gml:id="o1">
+ <mr:commodityDescription><mr:Commodity gml:id="c1"><mr:commodityImportance nilReason="unknown" xsi:nil="true"/>
+  <mr:commodity xlink:href="http://inspire.ec.europa.eu/codelist/CommodityCodeValue/lithium" xlink:title="Li"/>
+ </mr:Commodity></mr:commodityDescription>
+ <mr:oreAmount><mr:Reserve><mr:ore><gml:value uom="Mt">2.5</gml:value></mr:ore><mr:category xlink:href="x/proved"/>
+ </mr:Reserve></mr:oreAmount>
+ <mr:oreAmount><mr:Resource><mr:ore><gml:value uom="Mt">7</gml:value></mr:ore></mr:Resource></mr:oreAmount>
+</mr:MineralOccurrence></base:member></base:SpatialDataSet>"""
+
+
+def test_inspire_mines_keep_names_codes_and_why_a_value_is_missing(tmp_path: Path) -> None:
+    (row,) = rows_of(opened(INSPIRE, "gml", tmp_path, feature="Mine")).to_pylist()
+    assert json.loads(row["mineName.MineName.mineName"]) == ["Gruve A", "Mine A"]
+    assert json.loads(row["mineName.MineName.isPreferred"]) == ["true", "false"]
+    assert row["inspireId.Identifier.localId"] == "17"
+    assert row["status@href"].endswith("/operating")
+    assert (row["startDate@nil"], row["startDate@nilReason"]) == ("true", "other:unpopulated")
+    assert (row["endDate.TimeInstant.timePosition"], row["_row"]) == ("1994-05", 1)
+
+
+def test_inspire_occurrences_keep_each_amount_with_its_kind_and_unit(tmp_path: Path) -> None:
+    outcome = opened(INSPIRE, "gml", tmp_path, feature="MineralOccurrence")
+    (row,) = rows_of(outcome).to_pylist()
+    assert row["commodityDescription.Commodity.commodity@title"] == "Li"
+    assert row["commodityDescription.Commodity.commodityImportance@nilReason"] == "unknown"
+    assert json.loads(row["oreAmount.Reserve.ore.value"]) == ["2.5", None]
+    assert json.loads(row["oreAmount.Resource.ore.value"]) == [None, "7"]
+    assert json.loads(row["oreAmount.Reserve.ore.value@uom"]) == ["Mt", None]
+    assert rules_of(opened(INSPIRE, "gml", tmp_path)) == [("read.feature_missing", "error", None)]
+
+
 REAL = {
     "mrds": ("usgs-mrds/mrds_sample.xml", 1, "POINT (-122.91 41.46)", {"axis_order": "yx"}),
     "borehole": ("cgi-geosciml/GSML4-Lite-BoreholeView.xml", 1, "POINT (148.317 -24.783)", {"axis_order": "yx"}),

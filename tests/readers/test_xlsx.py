@@ -182,7 +182,7 @@ def test_a_workbook_of_many_sheets_gives_each_of_them(tmp_path: Path, shared: Pa
         (b"<table><tr><td>1</td></tr></table>", "html_table"),
         (b"id;name\n1;a\n", "delimited"),
         (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "xls"),
-        (b"<?xml version='1.0'?><a/>", "gml"),
+        (b'<a xmlns="http://www.opengis.net/gml"/>', "gml"),
         (b'[{"id": 1, "name": 2}]', "json"),
     ],
 )
