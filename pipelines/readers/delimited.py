@@ -167,7 +167,7 @@ def _first_lines(path: Path, encoding: str, options: dict[str, Any]) -> list[str
     with contextlib.closing(Utf8Stream(path, encoding, comments.edit)) as stream:
         head = stream.read(HEAD_BYTES)
     lines = re.split("(?<=\n)|(?<=\r)(?!\n)", head.decode("utf-8", "replace"))
-    return lines[:-1] if len(head) >= HEAD_BYTES else lines
+    return lines[:-1] if len(head) >= HEAD_BYTES and len(lines) > 1 else lines
 
 
 def _delimiter(lines: list[str], options: dict[str, Any], report: Report) -> str:

@@ -273,6 +273,12 @@ def test_a_delimiter_that_makes_no_table_is_told_and_followed(tmp_path: Path) ->
     assert outcome.issues[0]["found"] == "a semicolon gives 3 columns, the declared ',' 1"
 
 
+def test_a_header_longer_than_what_is_looked_at_first_is_read(tmp_path: Path) -> None:
+    names = [f"assay_of_element_{number:04d}_ppm" for number in range(3000)]
+    outcome = opened(";".join(names) + "\n" + ";".join("1" * 3000) + "\n", "delimited", tmp_path)
+    assert (outcome.columns, outcome.rows) == (tuple(names), 1)
+
+
 def test_fields_between_runs_of_blanks_are_split(tmp_path: Path) -> None:
     text = " X      Y     Au\n 1.0   2.0\t 0.5 \r\n10.0  20.0   <1\n"
     outcome = opened(text, "delimited", tmp_path)
