@@ -36,6 +36,8 @@ BLOCK_BYTES = 1 << 20
 """Bytes parsed at once, and so about the longest row that can be read."""
 LONG_BLOCK_BYTES = 4 << 20
 """The same where a line is longer."""
+STATED = re.compile(r'"?sep=([,;\t|])"?\s*$')
+"""The first line with which spreadsheet programs state the delimiter."""
 LINE = re.compile(rb"[^\r\n]*(\r\n|\n|\r)")
 
 
@@ -67,7 +69,10 @@ def read(path: Path, options: dict[str, Any], report: Report) -> Iterator[pa.Rec
     encoding, block_bytes = _encoding(path, options, report)
     try:
         lines = _first_lines(path, encoding, options)
-        if "comment" in options:
+        stated = STATED.match(lines[0]) if "header_row" not in options else None
+        if stated:
+            options = {"header_row": 2, "delimiter": stated[1], **options}
+        elif "comment" in options:
             options = {"header_row": next((n for n, line in enumerate(lines, 1) if line.strip()), 1), **options}
         delimiter = _delimiter(lines, options, report)
         comments = _Comments(options.get("comment"))
@@ -162,7 +167,7 @@ def _first_lines(path: Path, encoding: str, options: dict[str, Any]) -> list[str
     with contextlib.closing(Utf8Stream(path, encoding, comments.edit)) as stream:
         head = stream.read(HEAD_BYTES)
     lines = re.split("(?<=\n)|(?<=\r)(?!\n)", head.decode("utf-8", "replace"))
-    return lines[:-1] if len(head) >= HEAD_BYTES else lines
+    return lines[:-1] if len(head) >= HEAD_BYTES and len(lines) > 1 else lines
 
 
 def _delimiter(lines: list[str], options: dict[str, Any], report: Report) -> str:

@@ -6,7 +6,7 @@ import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-SINGLE_BYTE = ("cp1252", "mac_roman", "cp850", "cp437", "cp1250", "cp1251")
+SINGLE_BYTE = ("cp1252", "mac_roman", "cp850", "cp437", "cp1250", "cp1251", "cp1253", "cp1254")
 """Encodings that are told apart by what they make of the bytes; the first of equals is taken."""
 EXCERPT_BYTES = 1 << 16
 EVIDENCE = 4
@@ -14,6 +14,9 @@ EVIDENCE = 4
 WORD = re.compile(rb"[^\x00-\x20,;|\"']*[\x80-\xff][^\x00-\x20,;|\"']*")
 UTF8 = re.compile(rb"[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}")
 SIGNS = frozenset("°±µ²³–—‘’“”•…§©®½¼¾×€£ºª«»¿¡·№")
+TIGHT = frozenset("²³°’‘µªº·–")
+"""Signs that stand next to letters, as in m²."""
+LOOSE = frozenset(" .,;:()[]/-+0123456789")
 DOUBLED = re.compile("[\u00c2\u00c3\u00c5\u00e2][\u0080-\u00bf\u0152-\u0178\u2013-\u2122]")
 """What a character of UTF-8 becomes when its bytes are read one by one."""
 
@@ -73,7 +76,7 @@ class Seen:
 
     def reading(self, encoding: str) -> str:
         """Give words as they read in an encoding, and in others that are as likely."""
-        others = [f"or {self.shown(name)} in {name}" for name in self.rivals(encoding)[:2]]
+        others = [f"or {self.shown(name)} in {name}" for name in self.rivals(encoding)[:3]]
         return ", ".join([self.shown(encoding), *others])
 
 
@@ -169,11 +172,15 @@ def _scores(word: bytes, encoding: str) -> Iterator[float]:
 
 def _likely(character: str, before: str, after: str) -> float:
     if character in SIGNS:
-        return 0.2 if before.isalpha() and after.isalpha() else 0.9
+        loose = {before, after} <= LOOSE or (character in TIGHT and (before + after).isascii())
+        return 0.9 if loose else 0.1
     if not character.isalpha() or unicodedata.category(character) not in ("Ll", "Lu"):
         return -1.0
-    if not unicodedata.name(character, "").startswith("LATIN") and (before + after).isascii():
+    is_latin = unicodedata.name(character, "").startswith("LATIN")
+    if not is_latin and (before + after).isascii():
         return -1.0 if (before + after).strip() else 0.8
+    if is_latin and any(each.isalpha() and not each.isascii() for each in (before, after)):
+        return 0.6  # in Latin script, two letters with marks seldom meet
     if character.islower():
         return 1.0 if not before.isupper() or before == " " else 0.3
     return 0.8 if not before.islower() and not after.islower() else 0.9 if not before.isalpha() else -0.5

@@ -208,10 +208,20 @@ def test_an_encoding_that_nobody_declared_is_detected_and_told(tmp_path: Path, e
     assert opened(text.encode(encoding), "delimited", tmp_path, encoding=encoding).issues == ()
 
 
-def test_cyrillic_is_detected(tmp_path: Path) -> None:
-    outcome = opened("id,name\n1,Норильск\n2,Мончегорск\n".encode("cp1251"), "delimited", tmp_path)
-    assert rows_of(outcome)["name"].to_pylist() == ["Норильск", "Мончегорск"]
+@pytest.mark.parametrize(
+    ("encoding", "names"),
+    [("cp1251", ["Норильск", "Мончегорск"]), ("cp1250", ["Wałbrzych", "Lubin Główny", "Łódź"])],
+)
+def test_other_scripts_are_detected(tmp_path: Path, encoding: str, names: list[str]) -> None:
+    text = "".join(f"{number},{name}\n" for number, name in enumerate(names))
+    outcome = opened(f"id,name\n{text}".encode(encoding), "delimited", tmp_path)
+    assert rows_of(outcome)["name"].to_pylist() == names
     assert rules_of(outcome) == [("read.encoding_detected", "warning", None)]
+
+
+def test_an_encoding_that_is_one_of_several_is_told_with_the_others(tmp_path: Path) -> None:
+    outcome = opened("id,name\n1,Muğla\n2,Eskişehir\n".encode("cp1254"), "delimited", tmp_path)
+    assert "Muğla, Eskişehir in cp1254" in outcome.issues[0]["found"]
 
 
 @pytest.mark.parametrize(
@@ -248,6 +258,12 @@ def test_a_delimiter_that_nobody_declared_is_detected_and_told(tmp_path: Path, d
     assert opened(text, "delimited", tmp_path, delimiter=delimiter).issues == ()
 
 
+def test_a_delimiter_that_the_first_line_states_is_taken(tmp_path: Path) -> None:
+    outcome = opened("sep=;\nid;name\n1;a,b\n", "delimited", tmp_path)
+    assert rows_of(outcome).to_pylist() == [{"id": "1", "name": "a,b", "_row": 3}]
+    assert [(issue["rule"], issue["found"]) for issue in outcome.issues] == [("read.banner", "sep=")]
+
+
 def test_a_delimiter_that_makes_no_table_is_told_and_followed(tmp_path: Path) -> None:
     outcome = opened("id;name;x\n1;a;2\n", "delimited", tmp_path, delimiter=",")
     assert (outcome.columns, rules_of(outcome)) == (
@@ -255,6 +271,12 @@ def test_a_delimiter_that_makes_no_table_is_told_and_followed(tmp_path: Path) ->
         [("read.delimiter_contradicted", "warning", None)],
     )
     assert outcome.issues[0]["found"] == "a semicolon gives 3 columns, the declared ',' 1"
+
+
+def test_a_header_longer_than_what_is_looked_at_first_is_read(tmp_path: Path) -> None:
+    names = [f"assay_of_element_{number:04d}_ppm" for number in range(3000)]
+    outcome = opened(";".join(names) + "\n" + ";".join("1" * 3000) + "\n", "delimited", tmp_path)
+    assert (outcome.columns, outcome.rows) == (tuple(names), 1)
 
 
 def test_fields_between_runs_of_blanks_are_split(tmp_path: Path) -> None:
