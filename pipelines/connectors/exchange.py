@@ -110,10 +110,8 @@ def get(ask: Ask, folder: Path) -> Answer:
     ContractError
         If the URL is refused before anything is asked.
     """
-    for library in ("httpx", "httpcore"):
-        logging.getLogger(library).setLevel(
-            logging.WARNING
-        )  # they log whole URLs and headers, with what is secret there
+    for library in ("httpx", "httpcore"):  # they log whole addresses and headers, with what is secret there
+        logging.getLogger(library).setLevel(logging.WARNING)
     return asyncio.run(_within(ask, folder))
 
 
