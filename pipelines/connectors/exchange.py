@@ -6,6 +6,7 @@ never becomes a file. Proxies from the environment are not used, since a proxy w
 """
 
 import asyncio
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -109,6 +110,8 @@ def get(ask: Ask, folder: Path) -> Answer:
     ContractError
         If the URL is refused before anything is asked.
     """
+    for library in ("httpx", "httpcore"):  # they log whole addresses and headers, with what is secret there
+        logging.getLogger(library).setLevel(logging.WARNING)
     return asyncio.run(_within(ask, folder))
 
 

@@ -1,6 +1,7 @@
 """Web servers that answer as servers do: short, late, packed, elsewhere, or with a page instead of data."""
 
 import json
+import logging
 import socket
 import threading
 import time
@@ -162,8 +163,9 @@ def test_redirects_come_to_an_end(tmp_path: Path) -> None:
     assert len(server.requests) == 6
 
 
-def test_what_did_not_change_is_not_sent_again(tmp_path: Path) -> None:
+def test_what_did_not_change_is_not_sent_again(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     settings = settings_in(tmp_path)
+    caplog.set_level(logging.DEBUG)
     unchanged = answer(b"", status="304 Not Modified")
     with serving(answer(CSV, 'ETag: "v1"'), unchanged) as server:
         url = f"{server.url}/hills.csv?token=s3cret&v=1"
@@ -175,6 +177,7 @@ def test_what_did_not_change_is_not_sent_again(tmp_path: Path) -> None:
     assert (second.id, second.unchanged) == (first.id, True)
     receipt = json.loads((first.folder / "receipt.json").read_text())
     assert "s3cret" not in json.dumps(receipt)
+    assert "s3cret" not in caplog.text
     assert receipt["files"][0]["etag"] == '"v1"'
 
 

@@ -1,6 +1,7 @@
 """Paged services: everything that is declared comes, once, and whatever goes wrong on the way is found."""
 
 import json
+import logging
 import traceback
 from pathlib import Path
 from typing import Any
@@ -256,8 +257,9 @@ def test_a_resource_of_a_catalogue_is_found_by_name_or_format(tmp_path: Path) ->
 
 
 def test_credentials_are_shown_to_the_service_and_to_nobody_else(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level(logging.DEBUG)
     with serving(Register()) as register:
         with pytest.raises(ContractError, match="set MINERALS_SECRET_NORLAND_TOKEN or MINERALS_SECRET_NORLAND_USER"):
             landed("arcgis", register, tmp_path, credentials="NORLAND")
@@ -270,7 +272,7 @@ def test_credentials_are_shown_to_the_service_and_to_nobody_else(
     written = b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
     assert b"c4nary" not in written
     assert "c4nary" not in "".join(traceback.format_exception(caught.value))
-    assert "c4nary" not in repr(delivery)
+    assert "c4nary" not in repr(delivery) + caplog.text
 
 
 def test_pages_are_read_as_one_table_with_running_rows(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Rows of real databases: SQLite, and PostgreSQL with PostGIS."""
 
 import json
+import logging
 import sqlite3
 import traceback
 from collections.abc import Iterator
@@ -189,12 +190,13 @@ def test_nothing_can_be_written_and_time_is_bounded(served: dict[str, Any], tmp_
 
 @pytest.mark.slow
 def test_a_wrong_password_is_told_without_it(
-    served: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    served: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level(logging.DEBUG)
     monkeypatch.setenv("MINERALS_SECRET_NORLAND_DB_PASSWORD", "wr0ng-canary")
     with pytest.raises(SourceError, match="password authentication failed") as caught:
         fetched(tmp_path, **served)
-    assert "canary" not in "".join(traceback.format_exception(caught.value))
+    assert "canary" not in "".join(traceback.format_exception(caught.value)) + caplog.text
 
 
 @pytest.mark.slow
