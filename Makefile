@@ -105,8 +105,7 @@ $(OUTLINES_INSTALLED): | $(INSTALLED)
 		$(BIN)/uv pip install --quiet --no-deps --python $(BIN)/python --target .outlines --require-hashes -r requirements-outlines.lock; \
 	else \
 		$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --target .outlines --require-hashes -r requirements-outlines.lock; \
-	fi || echo "the country outlines could not be installed; positions are not compared with them"
-	@touch $@
+	fi && touch $@ || echo "the country outlines could not be installed; positions are not compared with them"
 
 # geoparquet-io in an environment of its own (requirements-gpio.in says why). Its `gpio` runs with a home folder that
 # already has DuckDB's spatial extension, so that it never asks the network for it.

@@ -14,6 +14,7 @@ import pytest
 
 from pipelines.errors import ContractError, RejectedError
 from pipelines.geodesy import installed, operation, transform
+from pipelines.publish.manifest import versions
 from pipelines.settings import PROJECT
 from tests.conftest import missing
 from tests.truth import truth
@@ -165,7 +166,7 @@ def test_north_american_datums_lie_35_metres_apart_in_the_plains():
 
 
 def test_grids_are_used_where_they_are_set_and_named_in_the_run_and_nowhere_else():
-    assert installed() == {}
+    assert installed() == {} and versions()["grids"] == "none"
     told = with_grids()["installed"]
     assert sorted(told) == ["A66_National_13_09_01.gsb", "National_84_02_07_01.gsb", "OSTN15"]
     assert told["OSTN15"].startswith("convertbng ") and len(told["A66_National_13_09_01.gsb"]) == 64

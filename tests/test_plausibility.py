@@ -7,10 +7,13 @@ from typing import Any
 import pytest
 from pyproj import CRS
 
+from pipelines import flow
 from pipelines.contracts import Schemas, load_schemas
 from pipelines.contracts.feeds import Position
+from pipelines.errors import ContractError
+from pipelines.flow.installation import find_feed, run_fingerprint
 from pipelines.flow.linting import lint_schemas
-from pipelines.geodesy import SHEETS, load_outlines, neighbours, zone_of
+from pipelines.geodesy import SHEETS, load_outlines, neighbours, outlines_digest, utm_zones, zone_of
 from pipelines.harmonise import Harmonised
 from pipelines.terms import VOCABULARIES, load_vocabulary
 from tests.norland import FEED, installation
@@ -112,7 +115,18 @@ def test_coordinates_of_the_zone_beside_are_recognised(schemas: Schemas) -> None
 
 def test_metres_in_columns_of_degrees_are_recognised(schemas: Schemas) -> None:
     done = placed(schemas, 345678, 6612345, area=[120, -32, 123, -29])
-    assert "proposed 121.3" in found(done)["metres_in_degrees"]
+    assert found(done)["metres_in_degrees"].startswith("345678, 6612345; proposed 121.39")
+
+
+def test_where_several_systems_would_do_all_are_named_and_none_is_proposed(schemas: Schemas) -> None:
+    done = placed(schemas, 345678, 6612345)  # in a whole continent five zones and more would fit
+    assert found(done)["metres_in_degrees"] == "345678, 6612345"
+    hint = next(one.hint for one in done.findings if one.rule.endswith("metres_in_degrees") and one.mask[0].as_py())
+    assert "EPSG:32750" in hint and "EPSG:32755" in hint and hint.endswith("ask which")
+
+
+def test_zones_of_a_stretch_across_180_degrees_are_those_of_both_ends() -> None:
+    assert utm_zones(177.0, -178.0) == ("EPSG:32660", "EPSG:32760", "EPSG:32601", "EPSG:32701")
 
 
 def test_an_easting_in_the_ground_of_another_zone_is_asked_about(schemas: Schemas) -> None:
@@ -237,3 +251,43 @@ def test_the_linter_knows_countries_datums_and_units_of_heights(tmp_path: Path) 
     told = " ".join(lint_schemas(settings, list(schemas.feeds.values())))
     assert "no country 'aus'" in told and "no conversion from kg" in told
     assert "elevation_kind 'orthometric' is not that of mine-level" in told
+
+
+def outlined(path: Path, column: str = "ISO_A2") -> Path:
+    """Write an outline of one country, a box of ten degrees."""
+    corners = [[4, 57], [14, 57], [14, 67], [4, 67], [4, 57]]
+    shape = {"type": "Polygon", "coordinates": [corners]}
+    feature = {"type": "Feature", "properties": {column: "NO"}, "geometry": shape}
+    path.write_text(json.dumps({"type": "FeatureCollection", "features": [feature]}), encoding="utf-8")
+    return path
+
+
+def test_an_installation_may_name_outlines_of_its_own(
+    schemas: Schemas, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    assert found(placed(schemas, 20.0, 69.0, country="no")) == {}
+    before = outlines_digest()
+    monkeypatch.setenv("MINERALS_OUTLINES", str(outlined(tmp_path / "ours.geojson")))
+    assert found(placed(schemas, 20.0, 69.0, country="no")) == {"outside_country": "20, 69"}
+    assert found(placed(schemas, 94.0, 28.0, country="in")) == {}  # no outline of India here, so no doubt either
+    assert outlines_digest() != before
+
+
+def test_a_file_that_holds_no_outlines_is_a_contract_error(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("MINERALS_OUTLINES", str(outlined(tmp_path / "names.geojson", "NAME")))
+    with pytest.raises(ContractError, match="names.geojson has no column ISO_A2_EH or ISO_A2"):
+        load_outlines()
+    (tmp_path / "text.geojson").write_text("no outlines")
+    monkeypatch.setenv("MINERALS_OUTLINES", str(tmp_path / "text.geojson"))
+    with pytest.raises(ContractError, match="text.geojson holds no country outlines"):
+        load_outlines()
+
+
+def test_without_outlines_the_run_says_that_the_comparison_was_not_made(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("MINERALS_OUTLINES", str(tmp_path / "nothing.zip"))
+    record = flow.ingest("norland_sites", installation(tmp_path))
+    assert record["outlines"].startswith("not installed")
+    monkeypatch.delenv("MINERALS_OUTLINES")
+    assert run_fingerprint(find_feed("norland_sites", installation(tmp_path / "again"))) != record["fingerprint"]

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import shapely
@@ -35,6 +36,13 @@ class Outlines:
         if country not in self.shapes:
             return np.ones(len(lon), bool)
         return shapely.contains_xy(_widened(self, country), lon, lat)
+
+    def stretch(self, country: str) -> tuple[float, float] | None:
+        """Give the west and east end of a country, degrees, or None where it has no outline."""
+        if country not in self.shapes:
+            return None
+        west, _, east, _ = _widened(self, country).bounds
+        return west, east
 
 
 @lru_cache(maxsize=64)
@@ -80,24 +88,29 @@ def _read(path: Path, _outlines: tuple[int, int], _claims: tuple[int, int]) -> O
 
     name = f"/vsizip/{path}" if path.suffix == ".zip" else str(path)
     try:
-        _, table = pyogrio.read_arrow(name, columns=_FIELDS)
-    except (pyogrio.errors.DataSourceError, pyogrio.errors.FieldError, ValueError) as error:
+        there = set(pyogrio.read_info(name)["fields"])
+        about, table = pyogrio.read_arrow(name, columns=[word for word in _FIELDS if word in there])
+    except (pyogrio.errors.DataSourceError, ValueError) as error:
         raise ContractError(f"MINERALS_OUTLINES: {path.name} holds no country outlines: {error}") from error
-    if not set(_FIELDS) <= set(table.column_names):
-        raise ContractError(f"MINERALS_OUTLINES: {path.name} lacks one of the columns {_FIELDS}")
-    shapes = shapely.from_wkb(table.column(table.column_names.index("wkb_geometry")).to_numpy())
+    if not set(_CODES) & there:
+        raise ContractError(f"MINERALS_OUTLINES: {path.name} has no column {' or '.join(_CODES)} of country codes")
+    shapes = shapely.from_wkb(table.column(about["geometry_name"] or "wkb_geometry").to_numpy())
+    rows = table.select([word for word in _FIELDS if word in there]).to_pylist()
     parts: dict[str, list[shapely.Geometry]] = {}
-    for code, shape in [*_by_country(table.select(_FIELDS).to_pylist(), shapes), *_claimed()]:
+    for code, shape in [*_by_country(rows, shapes), *_claimed()]:
         parts.setdefault(code, []).append(shape)
     return Outlines({code: tuple(each) for code, each in parts.items()})
 
 
-def _by_country(rows: list[dict[str, str]], shapes: np.ndarray) -> list[tuple[str, shapely.Geometry]]:
+def _by_country(rows: list[dict[str, Any]], shapes: np.ndarray) -> list[tuple[str, shapely.Geometry]]:
     """Give every shape to its own country, and that of a dependent territory to the sovereign too."""
-    codes = [next((row[name].lower() for name in _CODES if len(row[name]) == 2), "") for row in rows]
-    home = {row["SOV_A3"]: code for row, code in zip(rows, codes, strict=True) if code and int(row["HOMEPART"]) == 1}
+    texts = [[str(row.get(name) or "").lower() for name in _CODES] for row in rows]
+    codes = [next((text for text in each if len(text) == 2), "") for each in texts]
+    sovereigns = [row.get("SOV_A3") for row in rows]
+    at_home = [bool(code) and row.get("HOMEPART") == 1 for row, code in zip(rows, codes, strict=True)]
+    home = {name: code for name, code, is_home in zip(sovereigns, codes, at_home, strict=True) if name and is_home}
     pairs = {(code, index) for index, code in enumerate(codes) if code}
-    pairs |= {(home[row["SOV_A3"]], index) for index, row in enumerate(rows) if row["SOV_A3"] in home}
+    pairs |= {(home[name], index) for index, name in enumerate(sovereigns) if name in home}
     return [(code, shapes[index]) for code, index in sorted(pairs)]
 
 

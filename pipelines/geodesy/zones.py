@@ -78,12 +78,14 @@ def neighbours(code: str) -> tuple[str, ...]:
 
 
 def utm_zones(west: float, east: float) -> tuple[str, ...]:
-    """Give the UTM zones on WGS 84, north and south, of a stretch of longitudes.
+    """Give the UTM zones on WGS 84, north and south, of a stretch of longitudes, which may cross 180 degrees.
 
     >>> utm_zones(121.0, 127.0)
     ('EPSG:32651', 'EPSG:32751', 'EPSG:32652', 'EPSG:32752')
     """
-    first, last = (int((edge + 180.0) // 6.0) + 1 for edge in (west, min(east, 179.999)))
+    if west > east:
+        return (*utm_zones(west, 180.0), *utm_zones(-180.0, east))
+    first, last = (int((min(max(edge, -180.0), 179.999) + 180.0) // 6.0) + 1 for edge in (west, east))
     return tuple(f"EPSG:{side}{number:02d}" for number in range(first, last + 1) for side in (326, 327))
 
 

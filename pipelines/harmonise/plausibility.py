@@ -61,6 +61,14 @@ class Evidence:
         in_area = on_earth if self.area is None else geodesy.inside(lon, lat, self.area)
         return on_earth & in_area & self.in_country(lon, lat, rows) & self.on_sheet(lon, lat, rows)
 
+    def stretch(self) -> tuple[float, float] | None:
+        """Give the west and east end of where all rows can be, by the feed's area or their only country."""
+        if self.area is not None:
+            return self.area[0], self.area[2]
+        if self.outlines is None or self.countries is None or len(self.countries.dictionary) != 1:
+            return None
+        return self.outlines.stretch(self.countries.dictionary[0].as_py())
+
     def told(self) -> str:
         """Name what there is to compare with."""
         words = {
@@ -73,6 +81,9 @@ class Evidence:
 
 Proposal = tuple[str, str, Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]]
 """Rule, what to write into the feed, and the coordinates that it gives."""
+
+Attempt = tuple[str, np.ndarray, tuple[np.ndarray, np.ndarray] | None, str]
+"""Rule, rows, the coordinates that are proposed for them where they are only these, and a hint."""
 
 SIMPLE: tuple[Proposal, ...] = (
     ("position.swapped_axes", "swap_xy", lambda x, y: (y, x)),
@@ -161,8 +172,8 @@ def _attempts(
     evidence: Evidence,
     points: tuple[np.ndarray, np.ndarray],
     doubtful: np.ndarray,
-) -> Iterator[tuple[str, np.ndarray, tuple[np.ndarray, np.ndarray], str]]:
-    """Give rule, rows, proposed coordinates and hint of each attempt that puts rows where they can be."""
+) -> Iterator[Attempt]:
+    """Give each attempt that puts rows where they can be."""
     if not len(doubtful) or not evidence.told():
         return
     left, codes = doubtful, _codes(draft)
@@ -173,16 +184,30 @@ def _attempts(
             hint = f"{word} puts the point into {evidence.told()}; if the partner agrees, say so under corrections"
             yield rule, left[good], (x[good], y[good]), hint
         left = left[~good]
+    yield from _other_systems(codes, points, left, evidence)
+
+
+def _other_systems(
+    codes: np.ndarray, points: tuple[np.ndarray, np.ndarray], left: np.ndarray, evidence: Evidence
+) -> Iterator[Attempt]:
+    """Try other systems; where several would fit, none is proposed and all are named."""
+    tried: dict[str, dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]]] = {}
     for rule, code, mine in _systems(codes, points, left, evidence):
-        x, y = points[0][mine], points[1][mine]
-        lon, lat = _placed(np.full(len(mine), code), x, y, {code: _operation(code, evidence.area)})
-        good = evidence.fits(lon, lat, mine) & np.isin(mine, left)
+        how = {code: _operation(code, evidence.area)}
+        lon, lat = _placed(np.full(len(mine), code), points[0][mine], points[1][mine], how)
+        good = evidence.fits(lon, lat, mine)
         if good.any():
+            tried.setdefault(rule, {})[code] = (mine[good], lon[good], lat[good])
+    for rule, found in tried.items():
+        rows, counts = np.unique(np.concatenate([each[0] for each in found.values()]), return_counts=True)
+        for code, (mine, lon, lat) in found.items():
+            only = np.isin(mine, rows[counts == 1])
             hint = (
                 f"read as {code}, {CRS(code).name}, the point lies in {evidence.told()}; ask the partner for its system"
             )
-            yield rule, mine[good], (lon[good], lat[good]), hint
-        left = np.setdiff1d(left, mine[good])
+            yield rule, mine[only], (lon[only], lat[only]), hint
+        hint = f"the point would lie in {evidence.told()} if read as one of {', '.join(sorted(found))}; ask which"
+        yield rule, rows[counts > 1], None, hint
 
 
 def _systems(
@@ -194,9 +219,10 @@ def _systems(
         mine = left[codes[left] == code]
         for other in geodesy.neighbours(code):
             yield "position.wrong_zone", other, mine
-        if evidence.area is not None and CRS.from_user_input(code).is_geographic:
+        stretch = evidence.stretch()
+        if stretch is not None and CRS.from_user_input(code).is_geographic:
             metres = mine[((np.abs(x) > 1000) & (np.abs(y) > 1000))[codes[left] == code]]
-            for other in geodesy.utm_zones(evidence.area[0], evidence.area[2]) if len(metres) else ():
+            for other in geodesy.utm_zones(*stretch) if len(metres) else ():
                 yield "position.metres_in_degrees", other, metres
     unknown = left[codes[left] == ""]
     for other in sorted({one for one in codes if one}) if len(unknown) else ():

@@ -268,8 +268,8 @@ def _fill_height(draft: Draft, position: Position) -> None:
     heights, unreadable = _numbers(raw, position.decimal)
     draft.columns["source_z"] = heights
     draft.find("position.height_unreadable", "warning", "source_z", unreadable, raw, "give the level as a number")
-    datum, datums = position.elevation_datum, draft.vocabularies["vertical_datum"]
-    known = datums.more(datum, "kind") if datum else "unknown"
+    datum = position.elevation_datum
+    known = draft.vocabularies["vertical_datum"].more(datum, "kind") if datum else "unknown"
     kind = position.elevation_kind or known
     if datum:
         draft.columns["elevation_datum"] = repeat(datum, draft.rows)
