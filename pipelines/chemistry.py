@@ -5,10 +5,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 
-import periodictable
 import pyarrow as pa
 import pyarrow.compute as pc
-from pyparsing.exceptions import ParseBaseException
 
 from pipelines.errors import ContractError
 
@@ -51,6 +49,9 @@ def element_fraction(compound: str, element: str) -> float:
     >>> round(element_fraction("Li2O", "Li"), 6)
     0.46454
     """
+    import periodictable  # heavy: a fifth of a second, which only compounds need
+    from pyparsing.exceptions import ParseBaseException
+
     if compound in MISSPELT:
         raise ContractError(f"{compound!r} is a misprint for {MISSPELT[compound]}: write that")
     try:

@@ -155,14 +155,11 @@ class LocalStore:
         _make_folder(staging, self.root)
         staged = staging / secrets.token_hex(16)
         try:
-            with staged.open("xb") as copy:
-                if isinstance(source, bytes):
-                    copy.write(source)
-                else:
-                    with source.open("rb") as original:
-                        shutil.copyfileobj(original, copy, BLOCK)
-                copy.flush()
-                os.fsync(copy.fileno())
+            if isinstance(source, bytes):
+                staged.write_bytes(source)
+            else:
+                shutil.copyfile(source, staged)
+            _flush(staged)
             yield staged
         finally:
             staged.unlink(missing_ok=True)

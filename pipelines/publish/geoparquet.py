@@ -28,6 +28,8 @@ BOUNDS = "bbox"
 VERSION = "1.1.0"
 COMPRESSION_LEVEL = 1
 """Of zstd; higher levels take longer and save nothing worth it: after the encodings little is left to find."""
+PAGE_ROWS = 16_384
+"""Rows of a page, which are encoded at once: in smaller steps a dictionary's statistics are made over and over."""
 DICTIONARY_SHARE = 0.25
 """A column with more distinct values, as a share of the values, is not written from a dictionary."""
 BOUNDS_WORDS = {
@@ -146,6 +148,8 @@ def _open(dataset: Dataset, path: Path, first: pa.Table | None) -> pq.ParquetWri
         use_dictionary=[] if first is None else [leaf for column in first.schema for leaf in _repeating(first, column)],
         write_statistics=measured + ([f"{BOUNDS}.{corner}" for corner in CORNERS] if dataset.geometry else []),
         write_page_index=True,
+        write_batch_size=PAGE_ROWS,
+        max_rows_per_page=PAGE_ROWS,
         store_schema=False,
     )
 
@@ -168,9 +172,9 @@ def _leaves(column: pa.Field) -> list[str]:
 
 def _write_group(writer: pq.ParquetWriter, dataset: Dataset, group: pa.Table, part: Part, written: Written) -> None:
     """Write one row group, and count what is in it."""
-    columns = [
-        _settled(column) if pa.types.is_dictionary(column.type) else column.combine_chunks() for column in group.columns
-    ]
+    whole = group.unify_dictionaries().combine_chunks()  # copies only the columns that lie in several pieces
+    columns = [column.chunk(0) for column in whole.columns]
+    columns = [_settled(column) if pa.types.is_dictionary(column.type) else column for column in columns]
     if dataset.geometry:
         seen = footprints(columns[group.schema.get_field_index(SHAPE)])
         part.extent.add(seen)
@@ -183,21 +187,18 @@ def _write_group(writer: pq.ParquetWriter, dataset: Dataset, group: pa.Table, pa
         written.rows_by_origin[origin] = written.rows_by_origin.get(origin, 0) + rows
 
 
-def _settled(column: pa.ChunkedArray) -> pa.DictionaryArray:
-    """Give a dictionary column one dictionary, of the used values in their order."""
-    whole = column.unify_dictionaries().combine_chunks()
-    if isinstance(whole, pa.ChunkedArray):
-        whole = whole.chunk(0)
-    if whole.dictionary.null_count:
-        whole = whole.cast(pa.string()).dictionary_encode()
-    size = len(whole.dictionary)
-    codes = whole.indices.fill_null(size).to_numpy()
+def _settled(column: pa.DictionaryArray) -> pa.DictionaryArray:
+    """Leave in a column's dictionary the used values, in their order."""
+    if column.dictionary.null_count:
+        column = column.cast(pa.string()).dictionary_encode()
+    size = len(column.dictionary)
+    codes = column.indices.fill_null(size).to_numpy()
     used = np.flatnonzero(np.bincount(codes, minlength=size + 1)[:size])
-    values = whole.dictionary.take(pa.array(used))
+    values = column.dictionary.take(pa.array(used))
     order = pc.sort_indices(values).to_numpy()
     ranks = np.zeros(size, np.int32)
     ranks[used[order]] = np.arange(len(used), dtype=np.int32)
-    indices = pc.take(pa.array(ranks), whole.indices, boundscheck=False)
+    indices = pc.take(pa.array(ranks), column.indices, boundscheck=False)
     return pa.DictionaryArray.from_arrays(indices, values.take(pa.array(order)))
 
 

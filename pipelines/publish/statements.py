@@ -45,8 +45,9 @@ class Statement:
         wanted = working_schema(dataset)
         fields = None if columns is None else [wanted.get_field_index(name) for name in columns]
         options = pa.ipc.IpcReadOptions(included_fields=fields)
+        opened = pa.OSFile if columns is None else pa.memory_map  # of which the other columns are never touched
         try:
-            with pa.OSFile(str(self.path)) as source, pa.ipc.open_stream(source, options=options) as reader:
+            with opened(str(self.path)) as source, pa.ipc.open_stream(source, options=options) as reader:
                 expected = wanted if fields is None else pa.schema([wanted.field(place) for place in sorted(fields)])
                 if not reader.schema.equals(expected):
                     raise RejectedError(
