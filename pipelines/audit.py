@@ -236,11 +236,11 @@ def _recounted(dataset: Dataset, tally: Tally) -> Iterator[Measure]:
 
 
 def _row_count(dataset: Dataset, tally: Tally, ledger: dict[str, Any]) -> Iterator[Measure]:
-    """Hold the file's rows against the ledger; that nothing of something was accepted is a failure too."""
+    """Hold the file's rows against the ledger; accepting nothing of something, and deleting nothing, fails too."""
     if "accepted" in ledger:
         accepted = ledger["accepted"]
         yield Measure(f"{dataset.name}.rows.ledger", "", tally.rows, minimum=accepted, maximum=accepted)
-    if ledger.get("shaped", 1):
+    if ledger.get("shaped", 1) and not ledger.get("deletions"):
         yield Measure(f"{dataset.name}.rows", "", tally.rows, minimum=1)
 
 

@@ -114,9 +114,11 @@ def test_a_file_that_does_not_hold_what_the_ledger_says_fails(tmp_path: Path) ->
     assert result.messages == ["mineral_occurrence.rows.ledger: found 10, at least 11 is wanted, at most 11 is wanted"]
 
 
-@pytest.mark.parametrize(("shaped", "passes"), [(0, True), (5, False)])
-def test_accepting_nothing_passes_only_where_nothing_was_shaped(tmp_path: Path, shaped: int, passes: bool) -> None:
-    ledger = {"datasets": {"mineral_occurrence": {"shaped": shaped, "accepted": 0}}}
+@pytest.mark.parametrize(("shaped", "deletions", "passes"), [(0, 0, True), (5, 0, False), (5, 1, True)])
+def test_accepting_nothing_passes_only_where_nothing_was_shaped_or_records_were_taken_away(
+    tmp_path: Path, shaped: int, deletions: int, passes: bool
+) -> None:
+    ledger = {"datasets": {"mineral_occurrence": {"shaped": shaped, "accepted": 0, "deletions": deletions}}}
     (tmp_path / "run.json").write_text(json.dumps(ledger))
     result = audited(tmp_path, OCCURRENCE, sound_rows(OCCURRENCE, 0, CODES))
     assert (result.success, result.mode) == (passes, "empty")

@@ -101,6 +101,17 @@ def test_a_deletion_is_told_with_its_row_and_one_of_nothing_is_kept_back(tmp_pat
     assert not check("norland_sites", path, settings).clean
 
 
+def test_a_row_kept_back_of_a_later_delta_comes_back(tmp_path: Path) -> None:
+    feed = DELTA.replace("{const: mine}", "{from: op, codes: {G: mine}}").replace("'D'", "'X'")
+    settings = norland.installation(tmp_path, feed)
+    taken(settings, HEADER + "1,Store Berg,G,10.5,60.5\n")
+    assert taken(settings, HEADER + "2,Lille Berg,S,10.6,60.6\n3,Elv,G,10.7,60.7\n")["quarantined"] == 1
+    norland.with_feed(settings, feed.replace("{G: mine}", "{G: mine, S: prospect}"))
+    again = flow.replay("norland_sites", settings)
+    assert (again.taken, again.accepted, again.still_open) == (1, 1, 0)
+    assert set(released(settings)[0]) == {"1", "2", "3"}
+
+
 def test_deletions_may_come_as_a_table_of_their_own(tmp_path: Path) -> None:
     select = (
         "select: SELECT *, 'sites' AS _table, false AS is_gone FROM sites"

@@ -42,6 +42,8 @@ class Replayed:
 def replay(feed_id: str, settings: Settings, *, judge: Judge, corrected: Path | None = None) -> Replayed:
     """Take a feed's open quarantined rows again, or take the partner's corrected rows in their place.
 
+    Where several deliveries make up what stands, the rows of the oldest of them that has any are taken.
+
     Parameters
     ----------
     judge : audits and accepts a conformed run.
@@ -56,16 +58,18 @@ def replay(feed_id: str, settings: Settings, *, judge: Judge, corrected: Path | 
     share = catalogue.latest_accepted(feed_id)
     if not share:
         raise RejectedError(f"{feed_id}: nothing was accepted yet, so there is nothing to replay; run the feed first")
-    waiting = [row for row in catalogue.quarantine(feed_id) if row.delivery == share[0].delivery]
+    held = catalogue.quarantine(feed_id)
+    base = next((run for run in share if any(row.delivery == run.delivery for row in held)), share[0])
+    waiting = [row for row in held if row.delivery == base.delivery]
     if not waiting:
         raise RejectedError(f"{feed_id}: no row of the current delivery waits in quarantine")
     schemas = schemas_of(feed_id, settings)
     again = _rows_again(waiting, schemas, schemas.feeds[feed_id], share)
     whole: frozenset[str] = frozenset()
     if corrected is None:
-        run = _run_again(catalogue, schemas, share, again, settings)
+        run = _run_again(catalogue, schemas, base, again, settings)
     else:
-        run, whole = _run_corrected(catalogue, schemas, share, again, settings=settings, corrected=corrected)
+        run, whole = _run_corrected(catalogue, schemas, base, again, settings=settings, corrected=corrected)
     folder = Path(catalogue.run(run).folder)
     accepted = sum(one.accepted for one in catalogue.ledger(run).datasets)
     if accepted == 0:
@@ -102,18 +106,16 @@ def _delivery_of(catalogue: Catalogue, run: Run) -> Delivery:
     return load_delivery(Path(landed.folder))
 
 
-def _run_again(catalogue: Catalogue, schemas: Schemas, share: list[Run], again: Replay, settings: Settings) -> int:
-    base = share[0]
+def _run_again(catalogue: Catalogue, schemas: Schemas, base: Run, again: Replay, settings: Settings) -> int:
     feed = schemas.feeds[base.feed]
     delivery = _delivery_of(catalogue, base)
     return _conform(catalogue, schemas, feed, delivery, again, settings=settings, kind="replay", parent=base.id)
 
 
 def _run_corrected(
-    catalogue: Catalogue, schemas: Schemas, share: list[Run], again: Replay, *, settings: Settings, corrected: Path
+    catalogue: Catalogue, schemas: Schemas, base: Run, again: Replay, *, settings: Settings, corrected: Path
 ) -> tuple[int, frozenset[str]]:
     """Land the corrected rows beside the unchanged files of the delivery that they correct, and take them."""
-    base = share[0]
     feed = schemas.feeds[base.feed]
     before = _delivery_of(catalogue, base)
     with TemporaryDirectory(dir=settings.home) as drop:
