@@ -19,6 +19,7 @@ PLACE = "_place"
 """Number of a row among all rows, from 0."""
 ALWAYS = (PLACE, "record_id", "source_file", "source_row")
 MEMORY = "1GB"
+NONE = np.zeros(0, dtype=np.int64)
 
 
 @dataclass(frozen=True)
@@ -52,11 +53,15 @@ class Together:
 
 
 def judge_together(
-    paths: Sequence[Path], dataset: Dataset, rules: tuple[Rule, ...], *, beside: Beside, scratch: Path
+    paths: Sequence[Path],
+    dataset: Dataset,
+    rules: tuple[Rule, ...],
+    *,
+    beside: Beside,
+    scratch: Path,
+    again: np.ndarray = NONE,
 ) -> Together:
     """Judge harmonised rows by the rules of its table.
-
-    A record that is told several times is judged once, as it is told first.
 
     Parameters
     ----------
@@ -64,6 +69,7 @@ def judge_together(
     rules : those of kind ``table`` are judged.
     beside : what the rules may look into.
     scratch : folder that DuckDB may spill to.
+    again : places of rows that tell a record again; each record is judged once, as it is told first.
 
     Raises
     ------
@@ -71,15 +77,16 @@ def judge_together(
         If the contract's SQL does not run, or its view does not give each row once.
     """
     wanted = tuple(rule for rule in rules if rule.kind == "table")
-    sql = " ".join([dataset.table_view, *(str(rule.value) for rule in wanted)])
     shown = tuple(dict.fromkeys(rule.column for rule in wanted))
+    sql = " ".join([dataset.table_view, *(str(rule.value) for rule in wanted), *shown])
     with _connect(scratch) as connection:
         try:
             _register(connection, sql, beside)
-            connection.register("received", rows_of(paths, dataset, _columns(dataset, f"{sql} {' '.join(shown)}")))
+            connection.register("received", rows_of(paths, dataset, _columns(dataset, sql)))
+            connection.register("again", pa.table({PLACE: again}))
             connection.execute(
                 "CREATE TEMP TABLE rows AS SELECT * FROM received "  # noqa: S608 - a name of ours
-                f"QUALIFY row_number() OVER (PARTITION BY record_id ORDER BY {PLACE}) = 1"
+                f"WHERE {PLACE} NOT IN (SELECT {PLACE} FROM again)"
             )
             _look(connection, dataset)
             found = _broken(connection, wanted, shown)

@@ -29,8 +29,6 @@ TRACED = ("surveyed", "extended", "straight")
 _COLLAR_NUMBERS = (
     "longitude",
     "latitude",
-    "source_x",
-    "source_y",
     "elevation_m",
     "depth_m",
     "collar_dip_deg",
@@ -49,6 +47,8 @@ STATION_COLUMNS = (
     "declination_deg",
 )
 """Columns of drillhole and drillhole_survey that the traces are made from."""
+NOWHERE = 1e-8
+"""Degrees, about a millimetre, within which a hole has not left its collar in plan."""
 MARGIN = 0.01
 """Degrees around collars within which their holes stay."""
 SCHEMA = pa.schema(
@@ -74,8 +74,6 @@ class Holes:
     ids: pa.Array
     lon: np.ndarray
     lat: np.ndarray
-    x: np.ndarray
-    y: np.ndarray
     elevation_m: np.ndarray
     depth_m: np.ndarray
     dip_deg: np.ndarray
@@ -139,9 +137,10 @@ def traces(collars: pa.Table, stations: pa.Table) -> pa.Table:
     one number per vertex.
     """
     holes = _holes(collars)
-    surveyed = _with_parents(_surveyed(stations, holes), holes)
-    count = np.bincount(surveyed.stations.hole, minlength=len(holes.ids))
-    told = _told_once(_joined(surveyed, _from_collars(holes, count == 0)))
+    own = _surveyed(stations, holes)
+    count = np.bincount(own.stations.hole, minlength=len(holes.ids))
+    bare = (count == 0) & (holes.parent < 0)
+    told = _told_once(_joined(_with_parents(own, holes), _from_collars(holes, bare)))
     deepest = np.zeros(len(holes.ids))
     np.maximum.at(deepest, told.stations.hole, told.stations.depth_m)
     extended = np.where(count > 0, np.fmax(holes.depth_m - deepest, 0.0), 0.0)
@@ -159,7 +158,6 @@ def _holes(collars: pa.Table) -> Holes:
     ids = _plain(collars, "record_id")
     placed = np.isfinite(number["longitude"]) & np.isfinite(number["latitude"])
     own = np.isin(crs, [one for one in np.unique(crs[placed]) if one and is_plane(one)])
-    own &= np.isfinite(number["source_x"]) & np.isfinite(number["source_y"])
     plane = np.where(placed & own, crs, "").astype(object)
     plane[placed & ~own] = utm_zones(*(number[name][placed & ~own] for name in ("longitude", "latitude")))
     turn = np.full(len(ids), np.nan)
@@ -170,8 +168,6 @@ def _holes(collars: pa.Table) -> Holes:
         ids=ids,
         lon=number["longitude"],
         lat=number["latitude"],
-        x=number["source_x"],
-        y=number["source_y"],
         elevation_m=number["elevation_m"],
         depth_m=number["depth_m"],
         dip_deg=number["collar_dip_deg"],
@@ -228,11 +224,14 @@ def _joined(one: Surveyed, other: Surveyed) -> Surveyed:
 
 
 def _with_parents(surveyed: Surveyed, holes: Holes) -> Surveyed:
-    """Give wedges the stations of their parents above the kick-off, where they have none there themselves."""
+    """Give wedges the stations of their parents above the kick-off, where they have none there themselves.
+
+    A wedge without any station of its own gets none: it leaves its parent in a direction that nobody states.
+    """
     told = surveyed.stations
     shallowest = np.full(len(holes.ids), np.inf)
     np.minimum.at(shallowest, told.hole, told.depth_m)
-    wedges = np.flatnonzero((holes.parent >= 0) & np.isfinite(holes.kickoff_m) & (shallowest >= holes.kickoff_m))
+    wedges = np.flatnonzero((holes.parent >= 0) & np.isfinite(shallowest) & (shallowest >= holes.kickoff_m))
     begin = np.searchsorted(told.hole, holes.parent[wedges], "left")
     sizes = np.searchsorted(told.hole, holes.parent[wedges], "right") - begin
     rows = np.repeat(begin - np.concatenate([[0], np.cumsum(sizes)[:-1]]), sizes) + np.arange(sizes.sum())
@@ -311,13 +310,19 @@ def _table(holes: Holes, status: np.ndarray, line: Line, extended_m: np.ndarray,
 
 
 def _wkb(holes: Holes, line: Line) -> pa.Array:
-    """Write the traces as lines, with heights where the collar's is known; null for a hole that has none."""
+    """Write the traces as lines, with heights where the collar's is known; null for a hole that has none.
+
+    A line without heights that does not leave its collar is no valid line: a vertical hole is a point in plan.
+    """
     heights = holes.elevation_m[line.hole] + line.rise_m
     shapes = np.full(len(holes.ids), None, dtype=object)
     high = np.isfinite(heights)
     for mask, coordinates in ((high, (line.lon, line.lat, heights)), (~high, (line.lon, line.lat))):
         numbers, indices = np.unique(line.hole[mask], return_inverse=True)
         shapes[numbers] = shapely.linestrings(np.column_stack([each[mask] for each in coordinates]), indices=indices)
+    flat = ~high & (np.hypot(line.lon - holes.lon[line.hole], line.lat - holes.lat[line.hole]) < NOWHERE)
+    upright = np.setdiff1d(line.hole[flat], line.hole[~flat])
+    shapes[upright] = shapely.points(holes.lon[upright], holes.lat[upright])
     return pa.array(shapely.to_wkb(shapes, flavor="iso"), pa.binary())
 
 
@@ -327,7 +332,8 @@ def _placed(holes: Holes, whole: Stations, path: Path) -> tuple[np.ndarray, np.n
     for plane, here in _groups(holes.plane[whole.hole]):
         hole = whole.hole[here]
         scale = metres_per_unit(plane)
-        x, y = _collars_in(plane, holes, hole)
+        # The shift between datums moves the collar by metres, which turns the grid by nothing.
+        x, y = Transformer.from_crs("OGC:CRS84", plane, always_xy=True).transform(holes.lon[hole], holes.lat[hole])
         how = geodesy.operation(plane, _around(holes.lon[hole], holes.lat[hole]))
         end = geodesy.transform(x + path.east_m[here] / scale, y + path.north_m[here] / scale, how)
         top = geodesy.transform(x, y, how)
@@ -339,14 +345,6 @@ def _placed(holes: Holes, whole: Stations, path: Path) -> tuple[np.ndarray, np.n
 def _around(lon: np.ndarray, lat: np.ndarray) -> geodesy.Box:
     west, south, east, north = float(lon.min()), float(lat.min()), float(lon.max()), float(lat.max())
     return west - MARGIN, south - MARGIN, east + MARGIN, north + MARGIN
-
-
-def _collars_in(plane: str, holes: Holes, hole: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Give eastings and northings of collars: the source's own, or those of their longitude and latitude."""
-    across = Transformer.from_crs("OGC:CRS84", plane, always_xy=True)
-    x, y = across.transform(holes.lon[hole], holes.lat[hole])
-    own = holes.own_plane[hole]
-    return np.where(own, holes.x[hole], x), np.where(own, holes.y[hole], y)
 
 
 def _groups(names: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:

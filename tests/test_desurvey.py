@@ -180,6 +180,16 @@ def test_a_line_has_heights_only_where_the_collars_elevation_is_known() -> None:
     assert [vertex[2] for vertex in high.coords] == pytest.approx([383.0, 283.0])
 
 
+def test_a_vertical_hole_without_heights_is_a_point_in_plan() -> None:
+    holes = collars({"record_id": "upright"}, {"record_id": "bent"})
+    upright, bent = {"drillhole_id": "upright", "dip_deg": -90.0}, {"drillhole_id": "bent", "dip_deg": -90.0}
+    found = traced(holes, survey(upright, bent, {**bent, "depth_m": 50.0, "dip_deg": -80.0}))
+    shapes = [shapely.from_wkb(row["geometry"]) for row in found]
+    assert [shape.geom_type for shape in shapes] == ["Point", "LineString"]
+    assert all(shape.is_valid for shape in shapes)
+    assert found[0]["rises_m"] == pytest.approx([0.0, -100.0])
+
+
 @pytest.mark.parametrize(
     ("hole", "stations", "status"),
     [
@@ -219,6 +229,7 @@ def test_a_wedge_follows_its_parent_down_to_the_kick_off() -> None:
     holes = collars(
         {"record_id": "parent", "depth_m": 300.0},
         {"record_id": "wedge", "depth_m": 150.0, "parent_id": "parent", "kickoff_m": 100.0},
+        {"record_id": "bare", "depth_m": 150.0, "parent_id": "parent", "kickoff_m": 100.0, "collar_dip_deg": -90.0},
     )
     stations = survey(
         {"drillhole_id": "parent"},
@@ -227,9 +238,11 @@ def test_a_wedge_follows_its_parent_down_to_the_kick_off() -> None:
         {"drillhole_id": "wedge", "depth_m": 100.0},
         {"drillhole_id": "wedge", "depth_m": 150.0, "dip_deg": -50.0},
     )
-    parent, wedge = traced(holes, stations)
+    parent, wedge, bare = traced(holes, stations)
     assert parent["depths_m"] == [0.0, 50.0, 200.0, 300.0]
     assert wedge["depths_m"] == [0.0, 50.0, 100.0, 150.0]
+    assert (parent["stations"], wedge["stations"]) == (3, 2)
+    assert (bare["trace_status"], bare["geometry"]) == ("no-direction", None)
     assert parent["sharpest_bend_deg"] == pytest.approx(20 * 30 / 150)
     assert wedge["sharpest_bend_deg"] == pytest.approx(10 * 30 / 50)
     assert wedge["rises_m"][1] == pytest.approx(parent["rises_m"][1], abs=1e-9)

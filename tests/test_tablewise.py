@@ -85,10 +85,8 @@ def test_intervals_are_judged_by_the_rule_of_their_log_type(
 
 
 def stations(*told: tuple[float, float, float]) -> list[dict[str, Any]]:
-    return [
-        {"drillhole_id": "gsi:holes:1", "depth_m": depth, "dip_deg": dip, "azimuth_deg": azimuth}
-        for depth, dip, azimuth in told
-    ]
+    sound = {"drillhole_id": "gsi:holes:1", "dip_convention": "negative-down", "azimuth_reference": "true"}
+    return [{**sound, "depth_m": depth, "dip_deg": dip, "azimuth_deg": azimuth} for depth, dip, azimuth in told]
 
 
 @pytest.mark.parametrize(
@@ -122,6 +120,29 @@ def test_stations_that_a_hole_can_hardly_have_are_reported(
 ) -> None:
     written(tmp_path, "drillhole", [{"record_id": "gsi:holes:1", "depth_m": 120.0}])
     assert broken(tmp_path, "drillhole_survey", rows) == expected
+
+
+def test_stations_of_which_no_trace_can_be_made_are_told(tmp_path: Path) -> None:
+    north = [("true", None), ("unknown", None), ("local", None), ("magnetic", None), ("magnetic", 7.0), ("grid", None)]
+    told = stations(*((0, -60, 90) for _ in north))
+    for number, (row, (reference, declination)) in enumerate(zip(told, north, strict=True)):
+        row |= {"drillhole_id": f"gsi:holes:{number}", "azimuth_reference": reference, "declination_deg": declination}
+    upright = {**stations((0, -90, 0))[0], "drillhole_id": "gsi:holes:9", "azimuth_reference": "unknown"}
+    unsure = {**stations((0, -60, 0))[0], "drillhole_id": "gsi:holes:8", "dip_convention": "unknown"}
+    assert broken(tmp_path, "drillhole_survey", [*told, upright, unsure]) == [
+        ("azimuth_reference.no_trace", 1),
+        ("azimuth_reference.no_trace", 2),
+        ("azimuth_reference.no_trace", 3),
+        ("dip_convention.no_trace", 7),
+    ]
+
+
+def test_samples_of_one_hole_may_not_overlap_but_control_samples_may(tmp_path: Path) -> None:
+    def taken(top: float, base: float, role: str = "original", **more: Any) -> dict[str, Any]:
+        return {"drillhole_id": "gsi:holes:1", "from_m": top, "to_m": base, "role": role, **more}
+
+    rows = [taken(0, 1), taken(1, 2), taken(1.5, 3), taken(0, 1, "blank"), taken(0, 1, size_fraction="-80 mesh")]
+    assert broken(tmp_path, "sample", rows) == [("from_m.overlap", 2)]
 
 
 def test_holes_at_one_collar_are_reported_unless_they_are_declared_wedges(tmp_path: Path) -> None:
@@ -167,9 +188,15 @@ def test_what_is_not_delivered_beside_the_rows_breaks_nothing(tmp_path: Path) ->
     assert broken(tmp_path, "drillhole_interval", logged("lithology", (0, 100), (100, 9000))) == []
 
 
-def test_a_record_that_is_told_twice_is_judged_once(tmp_path: Path) -> None:
-    rows = [{**row, "record_id": "gsi:logs:1"} for row in logged("lithology", (0, 5), (0, 5))]
-    assert broken(tmp_path, "drillhole_interval", rows) == []
+def test_a_record_that_is_told_again_is_judged_once(tmp_path: Path) -> None:
+    dataset = DATASETS["drillhole_interval"]
+    written(tmp_path, dataset.name, logged("lithology", (0, 5), (0, 5), (4, 9)))
+    around = beside(dataset, DATASETS, lists_of(dataset), tmp_path)
+    path = tmp_path / dataset.name / "accepted.arrow"
+    again = np.array([1])
+    found = judge_together([path], dataset, dataset.rules(), beside=around, scratch=tmp_path / "scratch", again=again)
+    assert [finding.rule for finding in found.findings] == ["drillhole_interval.from_m.overlap"]
+    assert found.places.tolist() == [2]
 
 
 def test_a_view_that_loses_rows_is_refused(tmp_path: Path) -> None:
@@ -229,6 +256,8 @@ nr,hole,depth,dip,azimuth
 3,A,30,-40,91
 4,A,60,50,91
 5,B,0,-95,10
+6,B,9,-60,10
+6,B,9,-60,10
 """
 
 
@@ -238,11 +267,12 @@ def test_an_error_keeps_the_rows_back_and_a_warning_lets_them_stand(tmp_path: Pa
     folder = open_catalogue(settings.catalogue_url).run(run).folder
     figures = read_record(folder)["datasets"]["drillhole_survey"]
     assert {word: figures[word] for word in ("shaped", "accepted", "quarantined")} == {
-        "shaped": 5,
-        "accepted": 2,
+        "shaped": 7,
+        "accepted": 3,
         "quarantined": 3,
     }
+    assert figures["duplicates"] == 1
     told = {rule["rule"]: (rule["severity"], rule["evaluated"], rule["failed"]) for rule in figures["rules"]}
-    assert told["drillhole_survey.depth_m.contradicted"] == ("error", 5, 2)
-    assert told["drillhole_survey.dip_deg.sign_jump"] == ("warning", 5, 1)
-    assert told["drillhole_survey.depth_m.decreasing"] == ("warning", 5, 0)
+    assert told["drillhole_survey.depth_m.contradicted"] == ("error", 7, 2)
+    assert told["drillhole_survey.dip_deg.sign_jump"] == ("warning", 7, 1)
+    assert told["drillhole_survey.depth_m.decreasing"] == ("warning", 7, 0)

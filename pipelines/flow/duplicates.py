@@ -33,6 +33,12 @@ class Identities:
         self.parts.append(self.hash(ids))
         self.sound.append(sound)
 
+    def told_again(self) -> np.ndarray:
+        """Give the places, among all rows, of those whose record id an earlier row has."""
+        hashes = np.concatenate([*self.parts, np.zeros(0, np.uint64)])
+        order = np.argsort(hashes, kind="stable")
+        return order[1:][hashes[order[1:]] == hashes[order[:-1]]]
+
     def refuse(self, places: np.ndarray, broken: np.ndarray) -> np.ndarray:
         """Note of rows, by their place among all, that the broken ones may not be accepted; mark those that might."""
         ends = np.cumsum([len(mask) for mask in self.sound])

@@ -169,7 +169,8 @@ def _judge_together(
     if not any(rule.kind == "table" for rule in job.rules):
         return
     dataset, scratch = job.how.dataset, job.folder / "scratch"
-    found = judge_together(draft, dataset, job.rules, beside=job.beside, scratch=scratch)
+    again = identities.told_again()
+    found = judge_together(draft, dataset, job.rules, beside=job.beside, scratch=scratch, again=again)
     _report(job, found.rows, found.findings, issues)
     outcome.counts.add(found.rows, (), found.findings)
     fresh = identities.refuse(found.places, error_mask(found.findings, found.rows.num_rows))

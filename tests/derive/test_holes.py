@@ -39,7 +39,7 @@ def test_every_hole_is_a_row_with_its_trace_or_its_reason_and_the_rights_of_all_
 ) -> None:
     place = {"longitude": 145.8, "latitude": -20.3, "source_crs": "EPSG:4326", "depth_m": 100.0}
     station = {"depth_m": 0.0, "dip_deg": -60.0, "azimuth_deg": 90.0, "dip_convention": "positive-down"}
-    high = {"elevation_m": 383.0, "elevation_datum": "AHD", "elevation_kind": "orthometric"}
+    high = {"elevation_m": 383.0, "elevation_datum": "ahd", "elevation_kind": "orthometric"}
     wedge = {"parent_id": "gsq:h:1", "kickoff_m": 50.0}
     holes = [
         {"record_id": "gsq:h:1", "name": "TH1", **place, **high},
@@ -58,7 +58,7 @@ def test_every_hole_is_a_row_with_its_trace_or_its_reason_and_the_rights_of_all_
     of = members(schemas, tmp_path, drillhole=holes, drillhole_survey=named)
     first, second, third = computed(schemas, "drillhole_trace", of, tmp_path)
     assert first["record_id"] == "derived:drillhole-trace:gsq:h:1"
-    assert (first["trace_status"], first["name"], first["elevation_datum"]) == ("extended", "TH1", "AHD")
+    assert (first["trace_status"], first["name"], first["elevation_datum"]) == ("extended", "TH1", "ahd")
     assert shapely.from_wkb(first["geometry"]).coords[0] == (145.8, -20.3, 383.0)
     assert (first["tier"], first["members"]) == ("partner", ["gsq:h:1", "gsq:s:1"])
     assert (second["trace_status"], second["geometry"], second["depths_m"]) == ("azimuth-reference-unknown", None, None)
