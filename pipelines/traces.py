@@ -47,6 +47,8 @@ STATION_COLUMNS = (
     "declination_deg",
 )
 """Columns of drillhole and drillhole_survey that the traces are made from."""
+NOWHERE = 1e-8
+"""Degrees, about a millimetre, within which a hole has not left its collar in plan."""
 MARGIN = 0.01
 """Degrees around collars within which their holes stay."""
 SCHEMA = pa.schema(
@@ -308,13 +310,19 @@ def _table(holes: Holes, status: np.ndarray, line: Line, extended_m: np.ndarray,
 
 
 def _wkb(holes: Holes, line: Line) -> pa.Array:
-    """Write the traces as lines, with heights where the collar's is known; null for a hole that has none."""
+    """Write the traces as lines, with heights where the collar's is known; null for a hole that has none.
+
+    A line without heights that does not leave its collar is no valid line: a vertical hole is a point in plan.
+    """
     heights = holes.elevation_m[line.hole] + line.rise_m
     shapes = np.full(len(holes.ids), None, dtype=object)
     high = np.isfinite(heights)
     for mask, coordinates in ((high, (line.lon, line.lat, heights)), (~high, (line.lon, line.lat))):
         numbers, indices = np.unique(line.hole[mask], return_inverse=True)
         shapes[numbers] = shapely.linestrings(np.column_stack([each[mask] for each in coordinates]), indices=indices)
+    flat = ~high & (np.hypot(line.lon - holes.lon[line.hole], line.lat - holes.lat[line.hole]) < NOWHERE)
+    upright = np.setdiff1d(line.hole[flat], line.hole[~flat])
+    shapes[upright] = shapely.points(holes.lon[upright], holes.lat[upright])
     return pa.array(shapely.to_wkb(shapes, flavor="iso"), pa.binary())
 
 

@@ -180,6 +180,16 @@ def test_a_line_has_heights_only_where_the_collars_elevation_is_known() -> None:
     assert [vertex[2] for vertex in high.coords] == pytest.approx([383.0, 283.0])
 
 
+def test_a_vertical_hole_without_heights_is_a_point_in_plan() -> None:
+    holes = collars({"record_id": "upright"}, {"record_id": "bent"})
+    upright, bent = {"drillhole_id": "upright", "dip_deg": -90.0}, {"drillhole_id": "bent", "dip_deg": -90.0}
+    found = traced(holes, survey(upright, bent, {**bent, "depth_m": 50.0, "dip_deg": -80.0}))
+    shapes = [shapely.from_wkb(row["geometry"]) for row in found]
+    assert [shape.geom_type for shape in shapes] == ["Point", "LineString"]
+    assert all(shape.is_valid for shape in shapes)
+    assert found[0]["rises_m"] == pytest.approx([0.0, -100.0])
+
+
 @pytest.mark.parametrize(
     ("hole", "stations", "status"),
     [
