@@ -270,7 +270,7 @@ def test_a_release_opens_as_the_pages_say(in_samples: Settings) -> None:
     said = subprocess.run(
         [sys.executable, "-c", script], cwd=folder, capture_output=True, text=True, timeout=120, check=False
     )
-    assert said.stdout.split() == ["28", "56", "ppm"], said.stderr
+    assert said.stdout.split() == ["37", "67", "ppm"], said.stderr
     for sql in blocks(GEOLOGIST, "sql"):
         assert duckdb.sql(sql.replace("'mineral", f"'{folder}/mineral")).fetchall()
 
