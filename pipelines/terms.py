@@ -3,7 +3,7 @@
 import csv
 import re
 import unicodedata
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -60,7 +60,7 @@ class Vocabulary:
     ----------
     name : the file's name without its ending.
     terms : the rows by code, in the file's order.
-    exact : spellings that are matched with their case.
+    exact : spellings that are matched with their case, URIs among them.
     folded : folded spellings, matched after ``exact``.
     """
 
@@ -173,7 +173,17 @@ def _read(path: Path, _modified: int, _size: int) -> Vocabulary:
             _claim(exact, spelling, term.code, path)
         for spelling in (*(() if keeps_case else (term.code,)), term.label, *term.aliases):
             _claim(folded, fold(spelling), term.code, path)
+    exact.update(_uris(rows))
     return Vocabulary(path.stem, terms, exact, folded)
+
+
+def _uris(rows: Sequence[Term]) -> dict[str, str]:
+    """Give the codes that URIs mean; one that several codes share means none of them."""
+    owners: dict[str, set[str]] = {}
+    for term in rows:
+        for uri in (term.uri, term.more.get("inspire_uri", "")):
+            owners.setdefault(uri, set()).add(term.code)
+    return {uri: codes.pop() for uri, codes in owners.items() if uri and len(codes) == 1}
 
 
 def _term_of(row: dict[str, str]) -> Term:

@@ -173,3 +173,39 @@ def test_dated_lists_of_critical_minerals_name_our_commodities_and_mark_what_is_
     # Ministry of Mines of India, June 2023: 30 minerals; USGS, Federal Register 7 November 2025: 60.
     assert sum(row["list"] == "IN-2023" for row in rows) == 30
     assert sum(row["list"] == "US-2025" for row in rows) == 60
+
+
+WRONGLY_MATCHED = {
+    "coal": "cobalt",
+    "granite": "graphite",
+    "iridium": "rubidium",
+    "radium": "uranium",
+    "sapphire": "sapphirine",
+    "zircon": "zirconia",
+    "industrial-material": "industrialMineral",
+}
+"""CGI codes whose published match in INSPIRE, made by likeness of letters, is another commodity."""
+INSPIRE = "http://inspire.ec.europa.eu/codelist/CommodityCodeValue/"
+
+
+def test_a_uri_means_its_term_in_both_lists():
+    assert commodity().find("http://resource.geosciml.org/classifier/cgi/commodity-code/neodymium") == "neodymium"
+    assert commodity().find(f"{INSPIRE}neodymium") == "neodymium"
+
+
+@pytest.mark.parametrize(("code", "wrong"), WRONGLY_MATCHED.items())
+def test_a_published_match_that_is_wrong_is_not_followed(code, wrong):
+    assert commodity().more(code, "inspire_uri") != f"{INSPIRE}{wrong}"
+    assert commodity().find(f"{INSPIRE}{wrong}") != code
+
+
+def test_matches_with_inspire_are_the_corrected_ones(shared):
+    with (shared / "vocab/cgi_inspire_commodity_corrected.csv").open(encoding="utf-8") as file:
+        wanted = {row["cgi_uri"]: row["corrected_inspire_uri"] for row in csv.DictReader(file)}
+    found = {term.uri: term.more["inspire_uri"] for term in commodity().terms.values() if term.uri in wanted}
+    assert found == wanted
+
+
+def test_a_uri_that_two_terms_share_means_neither():
+    categories = load_vocabulary(VOCABULARIES / "estimate_category.csv")
+    assert categories.find("http://resource.geosciml.org/classifier/cgi/unfc/additional-quantities-in-place") is None
