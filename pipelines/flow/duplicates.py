@@ -127,8 +127,15 @@ def _batch(part: Path) -> pa.RecordBatch:
 
 def _suspects(draft: Sequence[Path], suspected: list[np.ndarray]) -> pa.Table | None:
     """Gather the suspected rows of a draft; None where there is none."""
-    found = [_batch(part).filter(pa.array(mask)) for part, mask in zip(draft, suspected, strict=True) if mask.any()]
+    found = [_copied(_batch(part), mask) for part, mask in zip(draft, suspected, strict=True) if mask.any()]
     return pa.Table.from_batches(found) if found else None
+
+
+def _copied(batch: pa.RecordBatch, mask: np.ndarray) -> pa.RecordBatch:
+    """Copy some rows with texts plain: a dictionary would keep the whole file that it is mapped from in memory."""
+    some = batch.filter(pa.array(mask))
+    plain = [each.dictionary_decode() if pa.types.is_dictionary(each.type) else each for each in some.columns]
+    return pa.RecordBatch.from_arrays(plain, names=some.schema.names)
 
 
 def _verdicts(suspects: pa.Table | None, taken: frozenset[str]) -> np.ndarray:
