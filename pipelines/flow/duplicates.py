@@ -91,7 +91,7 @@ def settle(draft: Sequence[Path], identities: Identities, taken: frozenset[str])
     taken : record ids that stand already.
     """
     suspected = identities.suspected(taken)
-    verdict = _verdicts(_suspects(draft, suspected), taken)
+    verdict = _verdicts(suspects_of(draft, suspected), taken)
     start = 0
     for part, sound, mask in zip(draft, identities.sound, suspected, strict=True):
         batch = _batch(part)
@@ -125,7 +125,7 @@ def _batch(part: Path) -> pa.RecordBatch:
         return reader.read_next_batch()
 
 
-def _suspects(draft: Sequence[Path], suspected: list[np.ndarray]) -> pa.Table | None:
+def suspects_of(draft: Sequence[Path], suspected: list[np.ndarray]) -> pa.Table | None:
     """Gather the suspected rows of a draft; None where there is none."""
     found = [_copied(_batch(part), mask) for part, mask in zip(draft, suspected, strict=True) if mask.any()]
     return pa.Table.from_batches(found) if found else None
