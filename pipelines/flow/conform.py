@@ -88,6 +88,7 @@ def conform_delivery(
     uses = {name: SourceUse.of(table) for name, table in tables.items()}
     stands = dict(standing or {})
     accepted_ids: dict[str, pa.Array] = {**stands, **(replay.parents if replay else {})}
+    referred = {key.reference.resource for name in feed.datasets for key in schemas.datasets[name].foreign_keys}
     outcomes: dict[str, Outcome] = {}
     for dataset in in_order(feed, schemas):
         outcomes[dataset.name] = _conform_dataset(
@@ -102,9 +103,9 @@ def conform_delivery(
             replay=replay,
             standing=stands.get(dataset.name),
         )
-        known = accepted_ids.get(dataset.name)
-        mine = record_ids(folder / dataset.name / STATED)
-        accepted_ids[dataset.name] = mine if known is None else pa.concat_arrays([known, mine])
+        if dataset.name in referred:
+            mine = record_ids(folder / dataset.name / STATED)
+            accepted_ids[dataset.name] = pa.concat_arrays([accepted_ids.get(dataset.name, mine[:0]), mine])
     told = _told_of(feed, tables, replay)
     sources = _settle_sources(feed, delivery.id, report, tables=told, uses=uses, folder=folder) if told else []
     datasets = {name: outcome.as_record(schemas.datasets[name].rules()) for name, outcome in outcomes.items()}
