@@ -256,6 +256,15 @@ def test_checking_a_file_records_nothing(norway: Settings, tmp_path: Path) -> No
     assert not norway.landing.exists()
 
 
+def test_corrected_files_of_a_service_are_refused_in_plain_words(norway: Settings, tmp_path: Path) -> None:
+    flow.ingest("norland_sites", norway)
+    place = "path: norland/sites.csv"
+    assert place in norland.FEED
+    norland.with_feed(norway, norland.FEED.replace(place, "connector: http, url: https://norland.example/sites.csv"))
+    with pytest.raises(RejectedError, match="norland_sites: tables .* are fetched from the partner's service"):
+        flow.replay("norland_sites", norway, corrected=tmp_path)
+
+
 def test_another_feed_is_one_yaml_and_one_sample(settings: Settings, tmp_path: Path) -> None:
     own = norland.installation(tmp_path / "other")
     for path in (PROJECT / "schemas" / "feeds").glob("*.yml"):

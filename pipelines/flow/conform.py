@@ -82,9 +82,7 @@ def conform_delivery(
     folder.mkdir(parents=True)
     report = read(delivery, feed.tables, folder)
     _refuse_unread(feed, delivery.id, report, folder)
-    tables = {
-        name: RawTable(name, table.file, folder / "raw" / f"{name}.arrow") for name, table in report.tables.items()
-    }
+    tables = _raw_tables(report, folder)
     uses = {name: SourceUse.of(table) for name, table in tables.items()}
     stands = dict(standing or {})
     accepted_ids: dict[str, pa.Array] = {**stands, **(replay.parents if replay else {})}
@@ -111,10 +109,18 @@ def conform_delivery(
     datasets = {name: outcome.as_record(schemas.datasets[name].rules()) for name, outcome in outcomes.items()}
     record = _record(feed, delivery, fingerprint, report) | {"sources": sources, "datasets": datasets}
     balance(record)
-    with whole(folder / "run.json") as path:
-        path.write_text(json.dumps(record, indent=1, ensure_ascii=False), encoding="utf-8")
+    _keep_record(record, folder)
     shutil.rmtree(folder / "raw", ignore_errors=True)
     return record
+
+
+def _raw_tables(report: ReadReport, folder: Path) -> dict[str, RawTable]:
+    return {name: RawTable(name, table.file, folder / "raw" / f"{name}.arrow") for name, table in report.tables.items()}
+
+
+def _keep_record(record: dict[str, Any], folder: Path) -> None:
+    with whole(folder / "run.json") as path:
+        path.write_text(json.dumps(record, indent=1, ensure_ascii=False), encoding="utf-8")
 
 
 def _told_of(feed: Feed, tables: dict[str, RawTable], replay: Replay | None) -> dict[str, RawTable]:

@@ -135,6 +135,12 @@ def _run_corrected(
 
 def _lay_out(feed: Feed, before: Delivery, corrected: Path, drop: Path) -> set[str]:
     """Lay out a drop of corrected files, with the delivery's own where there is none; name the corrected tables."""
+    fetched = sorted(name for name, table in feed.tables.items() if table.connector != "drop")
+    if fetched:
+        raise RejectedError(
+            f"{feed.id}: tables {fetched} are fetched from the partner's service, and corrected files are taken only "
+            "for feeds of the drop folder; have the partner correct them where they are published, and run the feed"
+        )
     found = set()
     for name, table in feed.tables.items():
         for path in (table.path or "", *table.parts):

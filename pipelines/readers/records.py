@@ -9,6 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from pipelines.readers import strict_json
 from pipelines.readers.report import Report
 from pipelines.readers.tables import batches, column_names
 from pipelines.readers.values import number_text
@@ -72,27 +73,14 @@ def _parse(path: Path, report: Report) -> Any:  # noqa: ANN401 - JSON holds anyt
     try:
         return json.loads(
             path.read_bytes().decode("utf-8-sig"),
-            object_pairs_hook=_object,
-            parse_constant=_constant,
+            object_pairs_hook=strict_json.names_once,
+            parse_constant=strict_json.no_constant,
             parse_float=_float,
         )
     except RecursionError:
         report.refuse("read.too_deep", f"nested deeper than about {DEPTH} levels", hint)
     except ValueError as error:
         report.refuse("read.malformed", str(error), hint)
-
-
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    record = dict(pairs)
-    if len(record) != len(pairs):
-        names = [name for name, _value in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f"{twice!r} stands twice in one object")
-    return record
-
-
-def _constant(text: str) -> float:
-    raise ValueError(f"{text} is no JSON number")
 
 
 def _float(text: str) -> float:

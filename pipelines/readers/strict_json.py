@@ -12,7 +12,7 @@ DEPTH = 400
 
 def decoder() -> json.JSONDecoder:
     """Give a decoder that refuses NaN, infinity, and a name that stands twice in one object, with a ValueError."""
-    return json.JSONDecoder(object_pairs_hook=_object, parse_constant=_constant)
+    return json.JSONDecoder(object_pairs_hook=names_once, parse_constant=no_constant)
 
 
 def text(value: Any) -> str | None:  # noqa: ANN401 - JSON holds anything
@@ -37,7 +37,8 @@ def text(value: Any) -> str | None:  # noqa: ANN401 - JSON holds anything
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
 
 
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def names_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Give an object; ValueError where a name stands twice in it."""
     record = dict(pairs)
     if len(record) != len(pairs):
         names = [name for name, _value in pairs]
@@ -46,5 +47,6 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return record
 
 
-def _constant(word: str) -> float:
+def no_constant(word: str) -> float:
+    """Raise ValueError for NaN and the infinities, which are no JSON."""
     raise ValueError(f"{word} is no JSON number")
